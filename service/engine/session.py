@@ -1,0 +1,61 @@
+"""One ONNX graph in ONNX Runtime. The only file that imports onnxruntime."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from service.errors import ModelRefused, SettingsError
+
+Rows = npt.NDArray[Any]  # N x H x W x C uint8, or N objects of type str
+Scores = npt.NDArray[np.float32]  # N x K
+
+# The word for a setting -> the name in ONNX Runtime, the best first.
+PROVIDERS = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+AUTO = ("cuda", "cpu")
+
+# An Identity graph on one float. Whether a provider works is known only from a session that was really made with it:
+# ONNX Runtime falls back to the CPU with no more than a line in a log.
+PROBE = (
+    b"\x08\x08:D\n\x10\n\x01x\x12\x01y\"\x08Identity\x12\x05probeZ\x13\n\x01x\x12\x0e\n\x0c\x08\x01\x12\x08\n\x06\x08\x01"
+)
+
+
+class Session:
+    """Safe to run from several threads at once; each call runs on the thread that made it."""
+
+    def __init__(self, graph: bytes, *, provider: str) -> None:
+        """Raises ModelRefused when ONNX Runtime can not make the session, or makes it on another provider."""
+        options = ort.SessionOptions()
+        # One thread a call, and as many calls as CPUs: two threads in one call are slower whenever anything else runs.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        names = [PROVIDERS[provider]] + (["CPUExecutionProvider"] if provider != "cpu" else [])
+        try:
+            self._session = ort.InferenceSession(graph, options, providers=names)
+        except Exception as error:
+            raise ModelRefused(f"ONNX Runtime {ort.__version__} can not load the graph: {error}") from error
+        in_use = self._session.get_providers()[0]
+        if in_use != PROVIDERS[provider]:
+            raise ModelRefused(f"the graph runs on {in_use} where {PROVIDERS[provider]} was asked for")
+        self.provider = provider
+        self.inputs = {i.name: (i.type, tuple(i.shape)) for i in self._session.get_inputs()}
+        self.outputs = {o.name: (o.type, tuple(o.shape)) for o in self._session.get_outputs()}
+        self._input = next(iter(self.inputs))
+        self._outputs = [next(iter(self.outputs))]
+
+    def run(self, rows: Rows) -> Scores:
+        """N rows -> N x K scores. Raises whatever ONNX Runtime raises for rows that the graph fails on."""
+        scores: Scores = self._session.run(self._outputs, {self._input: rows})[0]
+        return scores

@@ -1,0 +1,57 @@
+"""Everything that can go wrong for a caller, with the HTTP status on the class.
+
+MaxpoolError
+  - InvalidInput          400  the input is not what the model takes
+    - InputTooLarge       413  a body, picture, sentence or list over its limit
+    - UnsupportedInput    415  a content type that no input of this model has
+  - UnknownModel          404
+  - Unavailable           503  ask again after `retry_after` seconds
+    - Overloaded          503  the model's queue is full
+  - InferenceFailed       500  the graph failed on rows that were valid
+ModelRefused                   a model on disk that can not be served; never reaches a caller
+SettingsError                  the process can not start as it was told to
+"""
+
+
+class MaxpoolError(Exception):
+    status = 500
+
+
+class InvalidInput(MaxpoolError):
+    status = 400
+
+
+class InputTooLarge(InvalidInput):
+    status = 413
+
+
+class UnsupportedInput(InvalidInput):
+    status = 415
+
+
+class UnknownModel(MaxpoolError):
+    status = 404
+
+
+class Unavailable(MaxpoolError):
+    status = 503
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds
+
+
+class Overloaded(Unavailable):
+    pass
+
+
+class InferenceFailed(MaxpoolError):
+    pass
+
+
+class ModelRefused(Exception):
+    pass
+
+
+class SettingsError(Exception):
+    pass

@@ -1,0 +1,156 @@
+"""model.json, the spec of a model: what goes in, what comes out, where it came from.
+
+Written by scripts.export, read by the service, shown by GET /v1/models/{name}. Unknown keys are refused; docs/spec.md
+says each key in a sentence (a test compares the two).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import ModelRefused
+
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+VERSION = r"^[1-9][0-9]{0,9}$"
+SHA256 = r"^[0-9a-f]{64}$"
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class ImageInput(Part):
+    """A picture becomes H x W x C uint8; images.decode does all of it, for training and serving alike."""
+
+    kind: Literal["image"] = "image"
+    height: Annotated[int, Field(ge=1, le=4096)]
+    width: Annotated[int, Field(ge=1, le=4096)]
+    channels: Literal[1, 3]
+    fit: Literal["crop", "stretch", "pad"] = Field(
+        description="crop: resize the shorter side to `shorter_side`, cut the centre; "
+        "stretch: resize both sides; pad: resize the longer side, centre on the background"
+    )
+    shorter_side: int | None = Field(None, description="pixels, for fit crop; the smaller of height and width if null")
+    resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
+    background: Literal["black", "white"] = Field(
+        description="what shows through transparent pixels, and around a padded picture"
+    )
+
+
+class SentenceInput(Part):
+    """A sentence goes into the graph as it is: lower-casing, tokenising and look-up are in the graph."""
+
+    kind: Literal["sentence"] = "sentence"
+    max_characters: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Graph(Part):
+    sha256: Annotated[str, Field(pattern=SHA256)]
+    bytes: int
+    opset: int
+    ir: int
+    quantisation: Literal["none", "int8"] = "none"
+
+
+class Net(Part):
+    name: str
+    variant: str
+    parameters: int = Field(description="trained numbers, the embedding included")
+
+
+class Metrics(Part):
+    """Measured on the exported graph, through the service's own code, from encoded inputs."""
+
+    data: str = Field(description="which rows: data set, split, encoding")
+    n: int
+    accuracy: float
+    interval: tuple[float, float] = Field(description="95 % Wilson interval of the accuracy")
+    per_label: dict[str, float] = Field(description="recall of each label")
+    ece: float = Field(description="expected calibration error, 15 bins, as served")
+
+
+class Calibration(Part):
+    """Guo et al. 2017: one temperature, fitted on validation data, divides the logits inside the graph."""
+
+    temperature: float
+    data: str
+    ece_before: float
+    ece_after: float
+
+
+class Parity(Part):
+    """The torch net against the exported graph, on real rows."""
+
+    max_difference: float
+    n: int
+
+
+class Baseline(Part):
+    """A simple method on the same split, so that the accuracy can be judged."""
+
+    method: str
+    data: str
+    accuracy: float
+
+
+class Training(Part):
+    data: str
+    split_sizes: dict[str, int]
+    command: str
+    seed: int
+    epochs: int
+    best_epoch: int
+    minutes: float
+    date: str
+    packages: dict[str, str]
+    licence: str = Field(description="of the training data, as far as upstream states one")
+
+
+class Layer(Part):
+    """One step of the graph that a person would want to see."""
+
+    id: str
+    title: str
+    tensor: str = Field(description="the graph's name of this layer's output")
+    op: str
+    kernel: tuple[int, ...] | None = None
+    stride: tuple[int, ...] | None = None
+    pad: tuple[int, ...] | None = None
+    group: str | None = Field(None, description="heading under which a page folds this layer")
+    pooled_from: str | None = Field(None, description="id of the layer that this one pools")
+    weight: str | None = Field(None, description="the graph's name of this layer's weight")
+
+
+class Inspect(Part):
+    method: Literal["gap_fc", "flatten_fc", "mlp_head", "textcnn", "none"]
+    layers: tuple[Layer, ...]
+
+
+class ModelSpec(Part):
+    name: Annotated[str, Field(pattern=NAME)]
+    version: Annotated[str, Field(pattern=VERSION)]
+    title: str = Field(description="one line for people")
+    task: Literal["image-classification", "sentence-classification"]
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    input: Annotated[ImageInput | SentenceInput, Field(discriminator="kind")]
+    scores: Literal["softmax", "sigmoid"]
+    graph: Graph
+    net: Net | None = None
+    training: Training | None = None
+    calibration: Calibration | None = None
+    metrics: tuple[Metrics, ...] = ()
+    baseline: Baseline | None = None
+    parity: Parity | None = None
+    inspect: Inspect | None = None
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """The spec in a model.json. Raises ModelRefused, naming each wrong key."""
+    try:
+        return ModelSpec.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelRefused(f"{path} is missing: every version needs a model.json beside its model.onnx") from None
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ModelRefused(f"{path} is not a valid spec: {wrong}") from None
