@@ -26,9 +26,35 @@ AUTO = ("cuda", "cpu")
 
 # An Identity graph on one float. Whether a provider works is known only from a session that was really made with it:
 # ONNX Runtime falls back to the CPU with no more than a line in a log.
-PROBE = (
-    b"\x08\x08:D\n\x10\n\x01x\x12\x01y\"\x08Identity\x12\x05probeZ\x13\n\x01x\x12\x0e\n\x0c\x08\x01\x12\x08\n\x06\x08\x01"
+PROBE = bytes.fromhex(
+    "080812003a3b0a100a017812017922084964656e74697479120570726f62655a0f0a0178120a0a08080112040a020801620f0a0179120a0a08"
+    "080112040a02080142040a00100d"
 )
+
+
+def choose_provider(setting: str) -> str:
+    """The provider to use, a key of PROVIDERS. Raises SettingsError when the one asked for does not work here."""
+    if setting == "auto":
+        return next(provider for provider in AUTO if works(provider))
+    if setting not in PROVIDERS:
+        raise SettingsError(f"provider {setting!r} is unknown: expected auto or one of {', '.join(PROVIDERS)}")
+    if not works(setting):
+        here = ", ".join(name for name in PROVIDERS if works(name))
+        raise SettingsError(
+            f"provider {setting!r} was asked for and does not work here (working: {here}): install the onnxruntime "
+            "that has it (dependency group serve-gpu for cuda) with its driver, or set MAXPOOL_PROVIDER=auto"
+        )
+    return setting
+
+
+def works(provider: str) -> bool:
+    if PROVIDERS[provider] not in ort.get_available_providers():
+        return False
+    try:
+        Session(PROBE, provider=provider)
+    except ModelRefused:
+        return False
+    return True
 
 
 class Session:
@@ -36,6 +62,8 @@ class Session:
 
     def __init__(self, graph: bytes, *, provider: str) -> None:
         """Raises ModelRefused when ONNX Runtime can not make the session, or makes it on another provider."""
+        if provider in ("cuda", "tensorrt") and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()  # CUDA and cuDNN from Python packages, where the system has none
         options = ort.SessionOptions()
         # One thread a call, and as many calls as CPUs: two threads in one call are slower whenever anything else runs.
         options.intra_op_num_threads = 1

@@ -1,0 +1,164 @@
+"""Rows of many requests -> one batch -> each caller's scores.
+
+Work-conserving: a batch is whatever is there when something can run it, so a lone caller never waits for company and
+a crowd is batched by itself. Short batches run on the event loop, long ones in a lane.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from service.engine.cost import Cost
+from service.engine.lanes import Lanes
+from service.engine.session import Scores
+from service.errors import InferenceFailed, Overloaded
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    scores: Scores  # K
+    queue_seconds: float
+    infer_seconds: float
+
+
+@dataclass(slots=True)
+class Waiting:
+    row: Any
+    units: int
+    since: float
+    future: asyncio.Future[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    start: float
+    seconds: float
+    answers: list[Scores | Exception]  # one a row
+
+
+class Batcher:
+    """Used from the event loop's thread only, except for `run`."""
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Any]], Scores],
+        *,
+        cost: Cost,
+        lanes: Lanes,
+        queue_rows: int,
+        observe: Callable[[int], None],
+    ) -> None:
+        """`run` takes rows and gives N x K scores; `observe` is told the rows of each batch."""
+        self._run = run
+        self._cost = cost
+        self._lanes = lanes
+        self._queue_rows = queue_rows
+        self._observe = observe
+        self._queue: deque[Waiting] = deque()
+        self._scheduled = False
+        self._row_seconds = cost.seconds(cost.max_rows, 1) / cost.max_rows
+        self.admitted = 0
+
+    def admit(self, rows: int) -> None:
+        """Promise room for rows, before the work of decoding them; `release` them after. Raises Overloaded at once."""
+        if self.admitted + rows > self._queue_rows:
+            wait = math.ceil(self.admitted * self._row_seconds)
+            raise Overloaded(
+                f"the queue is full ({self.admitted} of {self._queue_rows} rows): ask again in {max(1, wait)} s",
+                retry_after=max(1, wait),
+            )
+        self.admitted += rows
+
+    def release(self, rows: int) -> None:
+        self.admitted -= rows
+
+    def submit(self, row: Any, *, units: int) -> asyncio.Future[Answer]:
+        """The future raises InferenceFailed when the graph fails on this very row."""
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(row, units, time.perf_counter(), loop.create_future())
+        self._queue.append(waiting)
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._drain)
+        return waiting.future
+
+    def _drain(self) -> None:
+        """Start what can be started. `_scheduled` stays set while a later call of this is certain."""
+        loop = asyncio.get_running_loop()
+        while self._queue:
+            first = self._queue[0]
+            if first.future.done():  # its caller is gone
+                self._queue.popleft()
+            elif self._cost.inline(1, first.units):
+                batch = self._take(inline=True)
+                self._finish(batch, self._infer(batch))
+                if self._queue:
+                    loop.call_soon(self._drain)  # let the loop breathe between batches
+                    return
+            elif self._lanes.take(self._drain):
+                batch = self._take(inline=False)
+                inferred = loop.run_in_executor(self._lanes.threads, self._infer, batch)
+                inferred.add_done_callback(partial(self._finish_in_lane, batch))
+            else:
+                return
+        self._scheduled = False
+
+    def _take(self, *, inline: bool) -> list[Waiting]:
+        batch: list[Waiting] = []
+        longest = 0
+        while self._queue and len(batch) < self._cost.max_rows:
+            waiting = self._queue[0]
+            if batch and not self._joins(waiting.units, len(batch), longest, inline=inline):
+                break
+            self._queue.popleft()
+            if not waiting.future.done():
+                batch.append(waiting)
+                longest = max(longest, waiting.units)
+        return batch
+
+    def _joins(self, units: int, rows: int, longest: int, *, inline: bool) -> bool:
+        """Not when it would hold the loop too long, nor when padding all to the longest costs more than a second run."""
+        together = max(longest, units)
+        if inline and not self._cost.inline(rows + 1, together):
+            return False
+        apart = self._cost.seconds(rows, longest) + self._cost.seconds(1, units)
+        return self._cost.seconds(rows + 1, together) <= apart
+
+    def _infer(self, batch: list[Waiting]) -> Inferred:
+        """One bad row does not spoil the others': after a failure each runs once more, alone."""
+        start = time.perf_counter()
+        answers: list[Scores | Exception]
+        try:
+            answers = list(self._finite(self._run([waiting.row for waiting in batch])))
+        except Exception as error:
+            answers = [error] if len(batch) == 1 else [self._infer([waiting]).answers[0] for waiting in batch]
+        return Inferred(start, time.perf_counter() - start, answers)
+
+    @staticmethod
+    def _finite(scores: Scores) -> Scores:
+        if not np.isfinite(scores).all():
+            raise FloatingPointError("the graph gave scores that are not finite")
+        return scores
+
+    def _finish_in_lane(self, batch: list[Waiting], inferred: asyncio.Future[Inferred]) -> None:
+        self._finish(batch, inferred.result())
+        self._lanes.give_back()
+
+    def _finish(self, batch: list[Waiting], inferred: Inferred) -> None:
+        self._observe(len(batch))
+        for waiting, answer in zip(batch, inferred.answers, strict=True):
+            if waiting.future.done():
+                continue
+            if isinstance(answer, Exception):
+                failed = InferenceFailed("the model failed on this input")
+                failed.__cause__ = answer
+                waiting.future.set_exception(failed)
+            else:
+                waiting.future.set_result(Answer(answer, inferred.start - waiting.since, inferred.seconds))

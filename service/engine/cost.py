@@ -1,0 +1,55 @@
+"""What a batch costs in time, measured when a model is loaded: decides how many rows share a run, and where it runs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+# The event loop may be held this long: a batch predicted to take less runs right on it, which saves the two thread
+# switches (58 microseconds) that cost more than a small net itself.
+INLINE_SECONDS = 0.001
+MAX_ROWS = 64
+WORTH = 0.95  # another doubling of the batch must bring the time a row down to this share
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A straight line: fixed + per_unit * units. A unit is a picture, or a character of the longest sentence."""
+
+    fixed: float
+    per_unit: float
+    max_rows: int
+
+    def seconds(self, rows: int, longest: int) -> float:
+        return self.fixed + self.per_unit * rows * longest
+
+    def inline(self, rows: int, longest: int) -> bool:
+        return self.seconds(rows, longest) <= INLINE_SECONDS
+
+
+def measure_cost(run: Callable[[int], object], *, units: int) -> Cost:
+    """Doubles the batch while that makes a row cheaper. `run(n)` runs n rows of `units` units each.
+
+    Every batch size tried is thereby warm before the first request.
+    """
+    rows = 1
+    alone = seconds = timed(run, rows)
+    per_unit = seconds / units
+    while rows < MAX_ROWS:
+        more = timed(run, rows * 2)
+        if more / (rows * 2) > WORTH * seconds / rows:
+            break
+        rows, seconds = rows * 2, more
+        per_unit = max(0.0, (seconds - alone) / ((rows - 1) * units))
+    return Cost(fixed=max(0.0, alone - per_unit * units), per_unit=per_unit, max_rows=rows)
+
+
+def timed(run: Callable[[int], object], rows: int) -> float:
+    """Median seconds of a few runs, after one that warms."""
+    run(rows)
+    taken: list[float] = []
+    while len(taken) < 5 and sum(taken) < 0.2:
+        start = time.perf_counter()
+        run(rows)
+        taken.append(time.perf_counter() - start)
+    return median(taken)

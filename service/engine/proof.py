@@ -1,0 +1,124 @@
+"""Loading is proving: a folder becomes a session only when everything it claims was seen to hold.
+
+bytes on disk -> *check size, sha256, operator sets* -> session -> *check signature* -> *golden inputs, by the very road
+of a request* -> proven
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from service.engine.header import read_header
+from service.engine.rows import read_row, stack
+from service.engine.session import Session
+from service.errors import ModelRefused
+from service.spec import ImageInput, ModelSpec, read_spec
+
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+
+
+@dataclass(frozen=True)
+class Golden:
+    """An input as a client would send it, and what torch answered to it when the model was exported."""
+
+    input: bytes | str
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Proven:
+    spec: ModelSpec
+    session: Session
+    golden: tuple[Golden, ...]
+
+
+def prove(folder: Path, *, provider: str) -> Proven:
+    """Raises ModelRefused with the reason and the remedy."""
+    spec = read_spec(folder / "model.json")
+    if (spec.name, spec.version) != (folder.parent.name, folder.name):
+        raise ModelRefused(
+            f"{folder} holds a spec of {spec.name} version {spec.version}: the folders must be <name>/<version>"
+        )
+    session = Session(read_graph(folder / "model.onnx", spec), provider=provider)
+    check_signature(session, spec)
+    golden, tolerance = read_golden(folder / "golden", spec)
+    check_golden(session, spec, golden, tolerance)
+    return Proven(spec, session, golden)
+
+
+def read_graph(path: Path, spec: ModelSpec) -> bytes:
+    """The very bytes that were hashed go to ONNX Runtime, so that nothing can change in between."""
+    try:
+        graph = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelRefused(f"{path} is missing") from None
+    if len(graph) != spec.graph.bytes or (found := hashlib.sha256(graph).hexdigest()) != spec.graph.sha256:
+        what = f"{len(graph)} bytes" if len(graph) != spec.graph.bytes else f"sha256 {found}"
+        raise ModelRefused(
+            f"{path} has {what}; model.json expects {spec.graph.bytes} bytes, sha256 {spec.graph.sha256}: "
+            "export the model again or restore the file"
+        )
+    header = read_header(graph)
+    if foreign := set(header.opsets) - set(DOMAINS):
+        raise ModelRefused(f"{path} uses operators of {', '.join(sorted(foreign))}: allowed are {', '.join(DOMAINS[1:])}")
+    return graph
+
+
+def check_signature(session: Session, spec: ModelSpec) -> None:
+    labels = len(spec.labels)
+    if isinstance(spec.input, ImageInput):
+        name, kind = "image", "tensor(uint8)"
+        shape: tuple[int, ...] = (spec.input.height, spec.input.width, spec.input.channels)
+    else:
+        name, kind, shape = "sentence", "tensor(string)", ()
+    for side, found, expected in (
+        ("input", session.inputs, (name, kind, shape)),
+        ("output", session.outputs, ("scores", "tensor(float)", (labels,))),
+    ):
+        if len(found) != 1:
+            raise ModelRefused(f"the graph has {len(found)} {side}s: expected the one {side} {expected[0]!r}")
+        (found_name, (found_kind, found_shape)), *_ = found.items()
+        if (found_name, found_kind, found_shape[1:]) != expected:
+            raise ModelRefused(
+                f"the graph's {side} is {found_name} {found_kind} {list(found_shape)}: "
+                f"the spec needs {expected[0]} {expected[1]} {['N', *expected[2]]}"
+            )
+        if isinstance(found_shape[0], int):
+            raise ModelRefused(f"the graph's {side} has a fixed batch of {found_shape[0]}: export with a dynamic batch")
+
+
+def read_golden(folder: Path, spec: ModelSpec) -> tuple[tuple[Golden, ...], float]:
+    """The golden inputs, and how far an answer may be from theirs."""
+    try:
+        written = json.loads((folder / "golden.json").read_bytes())
+        rows, tolerance = written["rows"], float(written["tolerance"])
+        if isinstance(spec.input, ImageInput):
+            files = {path.name: path for path in folder.iterdir()}
+            golden = tuple(Golden(files[row["file"]].read_bytes(), tuple(row["scores"])) for row in rows)
+        else:
+            sentences = json.loads((folder / "sentences.json").read_bytes())
+            golden = tuple(Golden(sentences[row["sentence"]], tuple(row["scores"])) for row in rows)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ModelRefused(f"{folder} can not be read ({error!r}): export the model again") from error
+    if not golden:
+        raise ModelRefused(f"{folder} has no rows: a model without golden answers can not be proven")
+    return golden, tolerance
+
+
+def check_golden(session: Session, spec: ModelSpec, golden: tuple[Golden, ...], tolerance: float) -> None:
+    try:
+        scores = session.run(stack([read_row(example.input, spec.input).row for example in golden]))
+    except Exception as error:
+        raise ModelRefused(f"the golden inputs can not be answered: {error}") from error
+    expected = np.array([example.scores for example in golden], dtype=np.float32)
+    if scores.shape != expected.shape:
+        raise ModelRefused(f"the golden scores have shape {expected.shape}, the graph gives {scores.shape}")
+    difference = float(np.abs(scores - expected).max())
+    if not difference <= tolerance:
+        raise ModelRefused(
+            f"the golden answers differ by {difference:.2e}, more than {tolerance:.0e}, on {session.provider}: "
+            "this graph or this provider does not compute what was trained"
+        )

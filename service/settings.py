@@ -1,0 +1,61 @@
+"""Everything that a person can set about the process. The environment is read here and nowhere else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from service.errors import SettingsError
+from service.images import MAX_PIXELS
+
+PREFIX = "MAXPOOL_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Each field is set by MAXPOOL_ and its name in capitals. README.md says them in one table (a test compares)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    models: Path = Path("models")
+    workers: int = 0  # processes; 0 for one a CPU (at most 4), or one in all on a GPU
+    provider: str = "auto"  # a key of engine.session.PROVIDERS, or auto
+    queue_rows: int = 1024  # rows that may wait for one model in one process
+    max_inputs: int = 128  # in one request
+    max_body_bytes: int = 32 * 1024 * 1024
+    max_pixels: int = MAX_PIXELS  # of one picture, before it is decoded
+    grace_seconds: int = 30  # for requests under way when the process is told to stop
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        for name, least in (("port", 0), ("workers", 0), ("grace_seconds", 0)):
+            self._require(name, getattr(self, name) >= least, f"at least {least}")
+        for name in ("queue_rows", "max_inputs", "max_body_bytes", "max_pixels"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("port", self.port <= 65_535, "at most 65535")
+        self._require("log_level", self.log_level in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}")
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise SettingsError(f"{PREFIX}{name.upper()} is {getattr(self, name)}: expected {expected}")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Raises SettingsError naming the variable, its value and what was expected; unknown names are errors too."""
+        kinds = {field.name: type(field.default) for field in fields(cls)}
+        given: dict[str, Any] = {}
+        for variable, text in environ.items():
+            if not variable.startswith(PREFIX):
+                continue
+            name = variable.removeprefix(PREFIX).lower()
+            if name not in kinds:
+                known = ", ".join(PREFIX + field.upper() for field in kinds)
+                raise SettingsError(f"{variable} is no setting: expected one of {known}")
+            try:
+                given[name] = Path(text) if issubclass(kinds[name], Path) else kinds[name](text)
+            except ValueError:
+                raise SettingsError(f"{variable} is {text!r}: expected a whole number") from None
+        return cls(**given)
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
