@@ -30,21 +30,25 @@ class Metrics:
         self.requests = Counter(
             "maxpool_requests", "Prediction requests answered", (*OF_MODEL, "code"), registry=self.registry
         )
-        self.rejected = Counter(
-            "maxpool_rejected", "Prediction requests refused", ("reason",), registry=self.registry
-        )
+        self.rejected = Counter("maxpool_rejected", "Prediction requests refused", ("reason",), registry=self.registry)
         self.request_seconds = histogram("maxpool_request_duration_seconds", "From the whole body to the answer")
         self.decode_seconds = histogram("maxpool_decode_duration_seconds", "Reading a request's inputs into rows")
         self.queue_seconds = histogram("maxpool_queue_duration_seconds", "A request's longest wait for its batch")
         self.infer_seconds = histogram("maxpool_infer_duration_seconds", "A request's longest run of the graph")
         self.batch_rows = histogram("maxpool_batch_rows", "Rows that shared a run of the graph", ROWS)
         self.queue_rows = Gauge(
-            "maxpool_queue_rows", "Rows accepted and not answered yet", OF_MODEL, registry=self.registry,
+            "maxpool_queue_rows",
+            "Rows accepted and not answered yet",
+            OF_MODEL,
+            registry=self.registry,
             multiprocess_mode="livesum",
         )
         self.ready = Gauge(
-            "maxpool_model_ready", "1 when the model is loaded and proven", (*OF_MODEL, "provider"),
-            registry=self.registry, multiprocess_mode="livemin",
+            "maxpool_model_ready",
+            "1 when the model is loaded and proven",
+            (*OF_MODEL, "provider"),
+            registry=self.registry,
+            multiprocess_mode="livemin",
         )
 
     def of_model(self, model: str, version: str) -> "ModelMetrics":

@@ -40,7 +40,14 @@ class Predictions:
 
 class Model:
     def __init__(
-        self, proven: Proven, *, lanes: Lanes, readers: Executor, queue_rows: int, max_pixels: int, metrics: ModelMetrics
+        self,
+        proven: Proven,
+        *,
+        lanes: Lanes,
+        readers: Executor,
+        queue_rows: int,
+        max_pixels: int,
+        metrics: ModelMetrics,
     ) -> None:
         self.spec = proven.spec
         self.provider = proven.session.provider
@@ -66,15 +73,17 @@ class Model:
             start = time.perf_counter()
             rows = await self._read(inputs)
             decode_seconds = time.perf_counter() - start
-            futures = [
-                row if isinstance(row, MaxpoolError) else self._batcher.submit(row.row, units=row.units) for row in rows
+            pending = [
+                row if isinstance(row, MaxpoolError) else (row, self._batcher.submit(row.row, units=row.units))
+                for row in rows
             ]
             answers: list[Prediction | MaxpoolError] = []
             queue_seconds = infer_seconds = 0.0
-            for row, future in zip(rows, futures, strict=True):
-                if isinstance(row, MaxpoolError) or isinstance(future, MaxpoolError):
-                    answers.append(row if isinstance(row, MaxpoolError) else InferenceFailed())
+            for refused_or_waiting in pending:
+                if isinstance(refused_or_waiting, MaxpoolError):
+                    answers.append(refused_or_waiting)
                     continue
+                row, future = refused_or_waiting
                 try:
                     answer = await future
                 except InferenceFailed as error:

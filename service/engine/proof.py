@@ -63,7 +63,9 @@ def read_graph(path: Path, spec: ModelSpec) -> bytes:
         )
     header = read_header(graph)
     if foreign := set(header.opsets) - set(DOMAINS):
-        raise ModelRefused(f"{path} uses operators of {', '.join(sorted(foreign))}: allowed are {', '.join(DOMAINS[1:])}")
+        raise ModelRefused(
+            f"{path} uses operators of {', '.join(sorted(foreign))}: allowed are {', '.join(DOMAINS[1:])}"
+        )
     return graph
 
 

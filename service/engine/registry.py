@@ -31,7 +31,7 @@ class Registry:
     def __init__(self, *, cpus: int, provider: str, queue_rows: int, max_pixels: int, metrics: Metrics) -> None:
         self.provider = provider
         self._lanes = Lanes(cpus)
-        self._readers = ThreadPoolExecutor(cpus, thread_name_prefix="reader")
+        self.readers = ThreadPoolExecutor(cpus, thread_name_prefix="reader")
         self._limits = {"queue_rows": queue_rows, "max_pixels": max_pixels}
         self._metrics = metrics
         self._models: dict[str, dict[str, Model]] = {}  # name -> version -> model, the highest version last
@@ -47,7 +47,10 @@ class Registry:
                 metrics = self._metrics.of_model(name, version)
                 model = Model(
                     prove(path, provider=self.provider),
-                    lanes=self._lanes, readers=self._readers, metrics=metrics, **self._limits,
+                    lanes=self._lanes,
+                    readers=self.readers,
+                    metrics=metrics,
+                    **self._limits,
                 )
             except ModelRefused as refusal:
                 log.error("%s version %s is not served: %s", name, version, refusal)
@@ -89,7 +92,7 @@ class Registry:
 
     def close(self) -> None:
         self._lanes.close()
-        self._readers.shutdown(cancel_futures=True)
+        self.readers.shutdown(cancel_futures=True)
 
 
 def status(model: Model) -> dict[str, Any]:
@@ -105,7 +108,5 @@ def status(model: Model) -> dict[str, Any]:
 
 def versions(folder: Path) -> list[Path]:
     """<name>/<version> folders, versions in numerical order; other names are left alone, as Triton does."""
-    found = [
-        path for path in folder.glob("*/*") if re.match(NAME, path.parent.name) and re.match(VERSION, path.name)
-    ]
+    found = [path for path in folder.glob("*/*") if re.match(NAME, path.parent.name) and re.match(VERSION, path.name)]
     return sorted((path for path in found if path.is_dir()), key=lambda path: (path.parent.name, int(path.name)))

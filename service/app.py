@@ -1,0 +1,101 @@
+"""The assembly: settings in, an ASGI application out."""
+
+import gc
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from service import __version__
+from service.cpus import cpu_count
+from service.engine.registry import Registry
+from service.engine.session import choose_provider
+from service.errors import MaxpoolError
+from service.metrics import Metrics
+from service.protocols.catalog import catalog
+from service.protocols.native import Predict
+from service.protocols.openapi import PATHS, predict_paths
+from service.protocols.replies import error_headers
+from service.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Models are loaded when the application starts, before it answers. Raises SettingsError."""
+    settings = settings or Settings.from_env(os.environ)
+    metrics = Metrics()
+    provider = choose_provider(settings.provider)
+    workers = worker_count(settings, provider)
+    registry = Registry(
+        cpus=max(1, cpu_count() // workers),
+        provider=provider,
+        queue_rows=settings.queue_rows,
+        max_pixels=settings.max_pixels,
+        metrics=metrics,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # A thread that comes back from a run waits for the interpreter: by default up to 5 ms, longer than most runs.
+        sys.setswitchinterval(0.0005)
+        registry.load(settings.models)
+        # What is loaded now stays for good. Left to the collector, a full pass over it stops the loop for 30 ms.
+        gc.collect()
+        gc.freeze()
+        yield
+        registry.close()
+
+    app = FastAPI(title="Maxpool", version=__version__, summary="Convolutional networks over HTTP.", lifespan=lifespan)
+    predict = Predict(registry, settings, metrics)
+    for path in PATHS:
+        app.add_route(path, predict, methods=["POST"], include_in_schema=False)
+    app.include_router(catalog(registry, metrics))
+    add_error_handlers(app)
+
+    described_by_fastapi = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = described_by_fastapi()
+        schema["paths"].update(predict_paths(list(registry)))
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def worker_count(settings: Settings, provider: str) -> int:
+    """Small nets scale by processes; on a GPU each would hold a context and a copy of every model."""
+    if settings.workers:
+        return settings.workers
+    return min(4, cpu_count()) if provider == "cpu" else 1
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Whatever goes wrong, the body is {"error": …}."""
+
+    @app.exception_handler(MaxpoolError)
+    async def ours(request: Request, error: MaxpoolError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, error.status, headers=error_headers(error))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def router(request: Request, error: HTTPException) -> JSONResponse:
+        text = str(error.detail)
+        if error.status_code == 404:
+            text = f"there is nothing at {request.scope['path']}: GET /docs lists what there is"
+        elif error.status_code == 405:
+            text = f"{request.method} is not for {request.scope['path']}: expected {(error.headers or {}).get('Allow')}"
+        return JSONResponse({"error": text}, error.status_code, headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        text = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        return JSONResponse({"error": text}, 400)
+
+    @app.exception_handler(Exception)
+    async def bug(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "an error of the server itself: its log has the details"}, 500)

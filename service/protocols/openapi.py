@@ -1,0 +1,108 @@
+"""The OpenAPI entry of the predict routes, which FastAPI can not see. Examples are golden inputs: they work when tried."""
+
+import base64
+from typing import Any
+
+from service.engine.model import Model
+
+LABEL = {
+    "type": "object",
+    "required": ["label", "index", "score"],
+    "properties": {"label": {"type": "string"}, "index": {"type": "integer"}, "score": {"type": "number"}},
+}
+PREDICTION = {
+    "type": "object",
+    "properties": {
+        **LABEL["properties"],  # type: ignore[dict-item]
+        "top": {"type": "array", "items": LABEL, "description": "the best top_k labels, the best first"},
+        "input": {"type": "object", "description": "what was understood of the input"},
+        "error": {"type": "string", "description": "in place of all else, for a bad input among several"},
+        "code": {"type": "integer", "description": "the status this input would have had alone"},
+    },
+}
+ANSWER = {
+    "type": "object",
+    "required": ["model", "version", "predictions"],
+    "properties": {
+        "model": {"type": "string"},
+        "version": {"type": "string"},
+        "predictions": {"type": "array", "items": PREDICTION},
+    },
+}
+INPUTS = {
+    "type": "object",
+    "required": ["inputs"],
+    "additionalProperties": False,
+    "properties": {
+        "inputs": {
+            "description": "a sentence, or the base64 of a picture; or a list of them",
+            "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        }
+    },
+}
+ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+REFUSALS = {
+    "400": "the input is not what the model takes",
+    "404": "no such model or version",
+    "413": "a body, picture, sentence or list over its limit",
+    "415": "a content type that the model does not take",
+    "503": "the queue is full; Retry-After says when to ask again",
+}
+PATHS = ("/v1/models/{name}/predict", "/v1/models/{name}/versions/{version}/predict")
+
+
+def predict_paths(models: list[Model]) -> dict[str, Any]:
+    return {path: {"post": operation(path, models)} for path in PATHS}
+
+
+def operation(path: str, models: list[Model]) -> dict[str, Any]:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    files = {"type": "object", "properties": {"file": {"type": "array", "items": binary["schema"]}}}
+    return {
+        "tags": ["predict"],
+        "summary": "Classify pictures or sentences",
+        "operationId": "predict_version" if "{version}" in path else "predict",
+        "parameters": [
+            *(parameter(word, models) for word in ("name", "version") if f"{{{word}}}" in path),
+            {
+                "name": "top_k",
+                "in": "query",
+                "description": "how many labels to answer with",
+                "schema": {"type": "integer", "minimum": 1, "default": 5},
+            },
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": INPUTS, "examples": {m.spec.name: example(m) for m in models}},
+                "image/png": binary,
+                "image/jpeg": binary,
+                "image/webp": binary,
+                "image/gif": binary,
+                "text/plain": {"schema": {"type": "string"}},
+                "multipart/form-data": {"schema": files},
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "a prediction for each input, in order",
+                "headers": {"Server-Timing": {"schema": {"type": "string"}, "description": "decode, queue and infer"}},
+                "content": {"application/json": {"schema": ANSWER}},
+            },
+            **{
+                code: {"description": text, "content": {"application/json": {"schema": ERROR}}}
+                for code, text in REFUSALS.items()
+            },
+        },
+    }
+
+
+def parameter(word: str, models: list[Model]) -> dict[str, Any]:
+    examples = {m.spec.name: {"value": getattr(m.spec, word)} for m in models}
+    return {"name": word, "in": "path", "required": True, "schema": {"type": "string"}, "examples": examples}
+
+
+def example(model: Model) -> dict[str, Any]:
+    given = model.golden[0].input
+    text = given if isinstance(given, str) else base64.b64encode(given).decode()
+    return {"summary": model.spec.title, "value": {"inputs": text}}

@@ -1,0 +1,74 @@
+"""ASGI in and out, as plain as it gets: a body read within its limit, JSON sent, an error as {"error": …}."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from service.errors import InputTooLarge, MaxpoolError, Unavailable
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Disconnected(Exception):
+    """The client went away before its request was whole; there is nobody to answer."""
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """The header's first value, "" where there is none."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
+    """Raises InputTooLarge as soon as the limit is passed, before the body is read where its length is declared."""
+    declared = header(scope, b"content-length")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise too_large(int(declared), max_bytes)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+    else:
+        gathered = bytearray()
+        while True:
+            if message["type"] != "http.request":
+                raise Disconnected
+            gathered += message.get("body", b"")
+            if len(gathered) > max_bytes:
+                raise too_large(len(gathered), max_bytes)
+            if not message.get("more_body"):
+                break
+            message = await receive()
+        body = bytes(gathered)
+    if len(body) > max_bytes:
+        raise too_large(len(body), max_bytes)
+    return body
+
+
+def too_large(found: int, allowed: int) -> InputTooLarge:
+    return InputTooLarge(f"the body has {found:,} bytes or more: at most {allowed:,} (MAXPOOL_MAX_BODY_BYTES)")
+
+
+async def send_json(send: Send, status: int, document: Any, headers: Headers = ()) -> None:
+    body = orjson.dumps(document)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                *headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+def error_headers(error: MaxpoolError) -> dict[str, str]:
+    return {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else {}
+
+
+async def send_error(send: Send, error: MaxpoolError) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in error_headers(error).items()]
+    await send_json(send, error.status, {"error": str(error)}, headers)
