@@ -1,0 +1,24 @@
+# The serving image: Python, ONNX Runtime and the models; no torch, no onnx, no compiler.
+# For a GPU: docker build --build-arg ONNXRUNTIME=serve-gpu .
+ARG PYTHON=python:3.13-slim
+
+FROM ${PYTHON} AS packages
+ARG ONNXRUNTIME=serve
+WORKDIR /app
+RUN python -m venv /venv && /venv/bin/python -m pip install --no-cache-dir 'pip==26.3'
+COPY pyproject.toml constraints.txt ./
+RUN /venv/bin/python -m pip install --no-cache-dir -c constraints.txt --group ${ONNXRUNTIME} \
+ && /venv/bin/python -m pip uninstall --yes pip
+
+FROM ${PYTHON}
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin maxpool
+WORKDIR /app
+COPY --from=packages /venv /venv
+COPY service service
+COPY models models
+ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MAXPOOL_HOST=0.0.0.0
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --start-interval=1s \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+CMD ["python", "-m", "service"]

@@ -1,0 +1,49 @@
+# Each target installs what it needs into .venv. ONNXRUNTIME=serve-gpu serves on a GPU.
+PYTHON ?= python3
+ONNXRUNTIME ?= serve
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# torch's CPU build, a tenth of the default one's size, where its index answers.
+TORCH_CPU := https://download.pytorch.org/whl/cpu
+TORCH_INDEX = $(shell $(PYTHON) -c "import urllib.request as u; u.urlopen('$(TORCH_CPU)/torch/', timeout=5)" 2>/dev/null && echo --extra-index-url $(TORCH_CPU))
+
+.PHONY: serve test check models bench lock
+
+serve: .venv/$(ONNXRUNTIME)
+	$(BIN)/python -m service
+
+test: .venv/dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+models: .venv/train
+	$(BIN)/python -m scripts.train --net convnetjs --data cifar10 --out runs/convnetjs-cifar10
+	$(BIN)/python -m scripts.export runs/convnetjs-cifar10 --name convnetjs-cifar10
+	$(BIN)/python -m scripts.train --net lenet5 --data mnist --out runs/lenet5-mnist
+	$(BIN)/python -m scripts.export runs/lenet5-mnist --name lenet5-mnist
+	$(BIN)/python -m scripts.train --net textcnn --data mr --out runs/textcnn-mr
+	$(BIN)/python -m scripts.export runs/textcnn-mr --name textcnn-mr
+	$(BIN)/python -m scripts.train --net textcnn --data trec --out runs/textcnn-trec
+	$(BIN)/python -m scripts.export runs/textcnn-trec --name textcnn-trec
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.report
+
+lock: .venv/dev
+	{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.new
+	mv constraints.new constraints.txt
+
+.venv/pip:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip==26.3'
+	touch $@
+
+.venv/serve .venv/serve-gpu: .venv/pip pyproject.toml constraints.txt
+	$(PIP) --group $(notdir $@)
+	touch $@
+
+.venv/train .venv/dev: .venv/pip pyproject.toml constraints.txt
+	$(PIP) $(TORCH_INDEX) --group $(notdir $@)
+	touch $@
