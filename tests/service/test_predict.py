@@ -2,6 +2,7 @@ import asyncio
 import base64
 import struct
 import zlib
+from collections.abc import Iterator
 
 import httpx2
 import pytest
@@ -14,8 +15,9 @@ SENTENCE = "/v1/models/length/predict"
 
 
 @pytest.fixture(scope="module")
-def http(tiny_url: str) -> httpx2.Client:
-    return httpx2.Client(base_url=tiny_url, timeout=20)
+def http(tiny_url: str) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=tiny_url, timeout=20) as client:
+        yield client
 
 
 def b64(encoded: bytes) -> str:

@@ -1,0 +1,179 @@
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.engine.batcher import Batcher
+from service.engine.cost import Cost, measure_cost
+from service.engine.lanes import Lanes
+from service.engine.session import Scores
+from service.errors import InferenceFailed, Overloaded
+
+FAST = Cost(fixed=0.0001, per_unit=0.00001, max_rows=16)
+SLOW = Cost(fixed=0.05, per_unit=0.0, max_rows=4)
+
+
+class Recorder:
+    """A graph of one score, the row itself; notes each batch and the thread it ran on. Rows below 0 fail it."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.batches: list[list[float]] = []
+        self.threads: list[str] = []
+        self.seconds = seconds
+
+    def run(self, rows: Sequence[Any]) -> Scores:
+        self.batches.append(list(rows))
+        self.threads.append(threading.current_thread().name)
+        time.sleep(self.seconds)
+        if min(rows) < 0:
+            raise RuntimeError("poison")
+        return np.array(rows, dtype=np.float32)[:, np.newaxis]
+
+
+def batcher(recorder: Recorder, cost: Cost, lanes: int = 1, queue_rows: int = 1000) -> Batcher:
+    return Batcher(recorder.run, cost=cost, lanes=Lanes(lanes), queue_rows=queue_rows, observe=lambda rows: None)
+
+
+def gather(batches: Batcher, rows: Sequence[float], units: int = 1) -> list[Any]:
+    async def ask() -> list[Any]:
+        futures = [batches.submit(row, units=units) for row in rows]
+        return list(await asyncio.gather(*futures, return_exceptions=True))
+
+    return asyncio.run(asyncio.wait_for(ask(), 20))
+
+
+def test_rows_that_wait_together_run_together_on_the_loop() -> None:
+    recorder = Recorder()
+    answers = gather(batcher(recorder, FAST), range(20))
+    assert [float(answer.scores[0]) for answer in answers] == list(range(20))
+    assert [len(batch) for batch in recorder.batches] == [16, 4]
+    assert set(recorder.threads) == {"MainThread"}
+
+
+def test_long_batches_run_in_lanes_and_fill_up_while_those_are_busy() -> None:
+    recorder = Recorder(seconds=0.02)
+    answers = gather(batcher(recorder, SLOW, lanes=2), range(10))
+    assert [float(answer.scores[0]) for answer in answers] == list(range(10))
+    assert sorted(len(batch) for batch in recorder.batches) == [2, 4, 4]
+    assert all(name.startswith("lane") for name in recorder.threads)
+
+
+@pytest.mark.parametrize("cost", [FAST, SLOW])
+def test_a_row_that_breaks_its_batch_harms_nobody_else(cost: Cost) -> None:
+    recorder = Recorder()
+    answers = gather(batcher(recorder, cost), [1.0, -1.0, 2.0])
+    assert isinstance(answers[1], InferenceFailed)
+    assert [float(answers[n].scores[0]) for n in (0, 2)] == [1.0, 2.0]
+
+
+def test_scores_that_are_not_finite_are_a_failure_of_that_row_alone() -> None:
+    answers = gather(batcher(Recorder(), FAST), [1.0, float("nan"), 2.0])
+    assert isinstance(answers[1], InferenceFailed)
+    assert float(answers[2].scores[0]) == 2.0
+
+
+def test_a_caller_that_is_gone_is_not_run() -> None:
+    recorder = Recorder()
+
+    async def ask() -> None:
+        batches = batcher(recorder, FAST)
+        gone, here = batches.submit(1.0, units=1), batches.submit(2.0, units=1)
+        gone.cancel()
+        await here
+
+    asyncio.run(ask())
+    assert recorder.batches == [[2.0]]
+
+
+def test_a_full_queue_refuses_at_once_and_takes_again_after() -> None:
+    batches = batcher(Recorder(), FAST, queue_rows=4)
+    batches.admit(3)
+    with pytest.raises(Overloaded, match="3 of 4") as refusal:
+        batches.admit(2)
+    assert refusal.value.retry_after >= 1
+    batches.release(3)
+    batches.admit(4)
+
+
+def test_the_loop_is_free_between_inline_batches() -> None:
+    async def ask() -> int:
+        batches = batcher(Recorder(), Cost(fixed=0.0001, per_unit=0.0, max_rows=1))
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        ticking = asyncio.create_task(tick())
+        await asyncio.gather(*(batches.submit(float(n), units=1) for n in range(50)))
+        ticking.cancel()
+        return ticks
+
+    assert asyncio.run(ask()) >= 50
+
+
+def test_sentences_of_very_different_length_do_not_share_a_batch() -> None:
+    cost = Cost(fixed=0.00005, per_unit=0.000001, max_rows=16)
+    recorder = Recorder()
+
+    async def ask() -> None:
+        batches = batcher(recorder, cost)
+        await asyncio.gather(*(batches.submit(float(n), units=units) for n, units in enumerate((20, 20, 20, 300, 20))))
+
+    asyncio.run(ask())
+    assert recorder.batches == [[0.0, 1.0, 2.0], [3.0], [4.0]]
+
+
+def test_two_models_share_the_lanes_by_turns() -> None:
+    lanes = Lanes(1)
+    recorders = [Recorder(seconds=0.01), Recorder(seconds=0.01)]
+
+    async def ask() -> None:
+        both = [
+            Batcher(recorder.run, cost=SLOW, lanes=lanes, queue_rows=100, observe=lambda rows: None)
+            for recorder in recorders
+        ]
+        await asyncio.gather(*(batches.submit(float(n), units=1) for n in range(12) for batches in both))
+
+    asyncio.run(asyncio.wait_for(ask(), 20))
+    assert [sum(map(len, recorder.batches)) for recorder in recorders] == [12, 12]
+
+
+def burn(fixed: float, per_row: float) -> Callable[[int], None]:
+    def run(rows: int) -> None:
+        end = time.perf_counter() + fixed + per_row * rows
+        while time.perf_counter() < end:
+            pass
+
+    return run
+
+
+def test_the_batch_grows_where_that_pays_and_stays_one_where_it_does_not() -> None:
+    assert measure_cost(burn(0.001, 0.00001), units=1).max_rows == 64
+    assert measure_cost(burn(0.0, 0.002), units=1).max_rows == 1
+
+
+def test_the_queue_stays_whole_under_cancels_and_failures() -> None:
+    async def ask() -> None:
+        batches = batcher(Recorder(seconds=0.0005), SLOW, lanes=2)
+        random = np.random.default_rng(0)
+
+        async def one(number: int) -> None:
+            future = batches.submit(-1.0 if number % 7 == 0 else float(number), units=1)
+            wait: Coroutine[Any, Any, Any] = asyncio.wait_for(future, float(random.uniform(0.0, 0.2)))
+            try:
+                answer = await wait
+            except (TimeoutError, InferenceFailed):
+                return
+            assert float(answer.scores[0]) == number
+
+        await asyncio.gather(*(one(number) for number in range(300)))
+        assert float((await batches.submit(5.0, units=1)).scores[0]) == 5.0
+
+    asyncio.run(asyncio.wait_for(ask(), 30))
