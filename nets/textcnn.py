@@ -41,8 +41,8 @@ class TextCNN(nn.Module):
         table = torch.empty(words, 300).uniform_(-0.25, 0.25) if vectors is None else vectors.clone()
         table[PAD] = 0
         size = table.shape[1]
-        trained = nn.Embedding.from_pretrained(table, freeze=False, padding_idx=PAD, sparse=sparse)
-        static = nn.Embedding.from_pretrained(table.clone(), freeze=True, padding_idx=PAD)
+        trained = nn.Embedding(words, size, padding_idx=PAD, sparse=sparse, _weight=table)
+        static = nn.Embedding(words, size, padding_idx=PAD, _weight=table.clone()).requires_grad_(False)
         channels = {"static": [static], "multichannel": [static, trained]}.get(variant, [trained])
         self.tables = nn.ModuleList(channels)
         self.convs = nn.ModuleList(nn.Conv1d(size, maps, width) for width in WIDTHS)
