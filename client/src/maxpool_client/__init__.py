@@ -1,0 +1,36 @@
+"""The Python client of Maxpool. Everything public is here; every other module is private."""
+
+from ._client import AsyncClient, Client
+from ._errors import (
+    ConnectionFailed,
+    InvalidInput,
+    MaxpoolError,
+    Overloaded,
+    ServerError,
+    StatusError,
+    TimedOut,
+    UnexpectedAnswer,
+    UnknownModel,
+)
+from ._types import Model, ModelDetail, Picture, Prediction, Refused, Score, Sentence
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ConnectionFailed",
+    "InvalidInput",
+    "MaxpoolError",
+    "Model",
+    "ModelDetail",
+    "Overloaded",
+    "Picture",
+    "Prediction",
+    "Refused",
+    "Score",
+    "Sentence",
+    "ServerError",
+    "StatusError",
+    "TimedOut",
+    "UnexpectedAnswer",
+    "UnknownModel",
+]
