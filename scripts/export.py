@@ -1,0 +1,234 @@
+"""A training run -> models/<name>/<version>/, a model that proves itself when it is loaded.
+
+python -m scripts.export runs/lenet5-mnist --name lenet5-mnist
+python -m scripts.export runs/lenet5-mnist --name lenet5-mnist --version 1 --replace
+
+Refused unless the graph answers as the torch net does, whoever shares the batch.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from nets import TextCNN
+from nets.servable import Servable
+from scripts import golden
+from scripts.datasets import DataSet, data_dir_default, load
+from scripts.inspection import inspect_block
+from scripts.measure import measure, rows_of
+from scripts.recipes import RECIPES
+from scripts.task import PictureTask, SentenceTask, Task, make_task
+from scripts.textgraph import IR, OPSET, text_graph, word_ids
+from service.engine.session import Session
+from service.spec import Graph, ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
+
+PARITY = 1e-5
+TOLERANCE = 1e-4
+TITLES = {
+    "mnist": "Handwritten digits, white on black",
+    "fashion-mnist": "Pieces of clothing, white on black",
+    "cifar10": "Small colour pictures of ten kinds of things",
+    "mr": "Whether a sentence about a film is positive",
+    "sst2": "Whether a sentence about a film is positive",
+    "subj": "Whether a sentence tells an opinion or a plot",
+    "trec": "What a question asks for",
+}
+
+
+class ExportRefused(Exception):
+    pass
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Export a training run as a model.")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--version", type=int, help="the next free one unless said")
+    parser.add_argument("--replace", action="store_true", help="overwrite this version")
+    parser.add_argument("--models", type=Path, default=Path("models"))
+    parser.add_argument("--data-dir", type=Path, default=data_dir_default(), help="else $MAXPOOL_DATA, else downloaded")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_args(arguments)
+    run = json.loads((args.run / "run.json").read_text())
+    words = args.run / "words.json"
+    data_name = run["training"]["command"].split("--data ")[1].split()[0]
+    data = load(data_name, args.data_dir)
+    recipe = RECIPES[run["net"]["name"], data_name]
+    task = make_task(
+        run["net"]["name"],
+        run["net"]["variant"],
+        data,
+        recipe,
+        json.loads(words.read_text()) if words.exists() else None,
+    )
+    task.net.load_state_dict(torch.load(args.run / "best.pt", weights_only=True))
+    version = str(args.version or next_version(args.models / args.name))
+    folder = args.models / args.name / version
+    if folder.exists() and not args.replace:
+        raise SystemExit(f"{folder} exists: give another --version, or --replace")
+    spec = export(task, data, run, name=args.name, version=version, folder=folder)
+    print(f"{folder}: {spec.graph.bytes / 1e6:.1f} MB, torch and ONNX Runtime differ by {spec.parity}")
+    for metrics in spec.metrics:
+        print(f"  {metrics.data}: {metrics.accuracy:.2%}, n={metrics.n}, ECE {metrics.ece}")
+    return 0
+
+
+def next_version(folder: Path) -> int:
+    return 1 + max((int(path.name) for path in folder.glob("*") if path.name.isdecimal()), default=0)
+
+
+def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version: str, folder: Path) -> ModelSpec:
+    """Writes the folder and returns its spec. Raises ExportRefused and writes nothing when a check fails."""
+    temperature = run["calibration"]["temperature"]
+    torch_scores = scorer(task, temperature)
+    graph = graph_of(task, temperature)
+    onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)
+    session = Session(graph, provider="cpu")
+    rows = data.validation.rows[:500]
+    spec = ModelSpec(
+        name=name,
+        version=version,
+        title=TITLES[data.name],
+        task="image-classification" if isinstance(task, PictureTask) else "sentence-classification",
+        labels=tuple(data.labels),
+        input=input_of(data),
+        scores="softmax",
+        graph=Graph(sha256=hashlib.sha256(graph).hexdigest(), bytes=len(graph), opset=OPSET, ir=IR),
+        net=Net(**run["net"]),
+        training=Training(**run["training"]),
+        calibration=run["calibration"],
+        baseline=run["baseline"],
+        parity=Parity(max_difference=check_parity(session, rows, torch_scores), n=len(rows)),
+        inspect=inspect_block(run["net"]["name"], onnx.load_from_string(graph)),
+    )
+    check_batch_invariance(session, rows)
+    spec = spec.model_copy(update={"metrics": measure(session, spec, data.test)})
+    files, answers = golden_answers(data.name, spec, torch_scores)
+    check_golden(session, spec, files, answers)
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "golden").mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(graph)
+    (folder / "model.json").write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
+    for file, content in files.items():
+        (folder / "golden" / file).write_bytes(content)
+    (folder / "golden" / "golden.json").write_text(
+        json.dumps({"tolerance": TOLERANCE, "rows": answers}, indent=1) + "\n"
+    )
+    return spec
+
+
+def input_of(data: DataSet) -> ImageInput | SentenceInput:
+    if isinstance(data.test.rows, list):
+        return SentenceInput(max_characters=2000)
+    _, height, width, channels = data.test.rows.shape
+    return ImageInput(
+        height=height, width=width, channels=channels, fit="stretch", shorter_side=None, background="black"
+    )
+
+
+def scorer(task: Task, temperature: float) -> Any:
+    """Rows as the service has them -> the scores of the torch net, its word vectors rounded as the file stores them."""
+    net = task.net.eval()
+    if isinstance(task, PictureTask):
+        servable = Servable(task.pixels, net, temperature=temperature).eval()
+        return lambda rows: servable(torch.from_numpy(np.array(rows))).detach().numpy()
+    assert isinstance(task, SentenceTask)
+    words = task.words
+    round_as_stored(net)
+    return lambda rows: (
+        torch.softmax(net(torch.from_numpy(word_ids(list(rows), words))) / temperature, 1).detach().numpy()
+    )
+
+
+@torch.no_grad()
+def round_as_stored(net: nn.Module) -> None:
+    assert isinstance(net, TextCNN)
+    for weight in (net.tables[0].weight, *(conv.weight for conv in net.convs)):
+        assert isinstance(weight, torch.Tensor)
+        weight.copy_(weight.half().float())
+
+
+def graph_of(task: Task, temperature: float) -> bytes:
+    if isinstance(task, SentenceTask):
+        weights = {key: value.numpy() for key, value in task.net.state_dict().items()}
+        named = {"table": weights["tables.0.weight"], "output": weights["output.weight"]}
+        named["output_bias"] = weights["output.bias"]
+        for at, width in enumerate((3, 4, 5)):
+            named[f"conv{width}"], named[f"bias{width}"] = weights[f"convs.{at}.weight"], weights[f"convs.{at}.bias"]
+        return text_graph(task.words, named, temperature=temperature).SerializeToString()
+    assert isinstance(task, PictureTask)
+    servable = Servable(task.pixels, task.net, temperature=temperature).eval()
+    example = torch.from_numpy(np.array(task.data.test.rows[:2]))
+    program = torch.onnx.export(
+        servable,
+        (example,),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["image"],
+        output_names=["scores"],
+        dynamic_shapes={"image": {0: torch.export.Dim("N")}},
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    model.ir_version = IR
+    return bytes(model.SerializeToString())
+
+
+def check_parity(session: Session, rows: Any, torch_scores: Any) -> float:
+    given = rows if isinstance(rows, np.ndarray) else np.array(rows, dtype=object)
+    found = session.run(given)
+    difference = float(np.abs(found - torch_scores(rows)).max())
+    if not difference <= PARITY:
+        raise ExportRefused(f"ONNX Runtime and torch differ by {difference:.1e}, more than {PARITY:.0e}")
+    if not np.allclose(found.sum(1), 1, atol=1e-5):
+        raise ExportRefused("the scores of a row do not sum to 1")
+    return difference
+
+
+def check_batch_invariance(session: Session, rows: Any) -> None:
+    """An answer never depends on who shares the batch."""
+    given = rows[:64] if isinstance(rows, np.ndarray) else np.array(rows[:64], dtype=object)
+    together = session.run(given)
+    alone = np.concatenate([session.run(given[at : at + 1]) for at in range(len(given))])
+    if not np.allclose(together, alone, atol=PARITY) or (together.argmax(1) != alone.argmax(1)).any():
+        raise ExportRefused(f"answers change by {np.abs(together - alone).max():.1e} with the batch they are in")
+
+
+def golden_answers(data: str, spec: ModelSpec, torch_scores: Any) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """The files of golden/, and the rows of golden.json."""
+    if isinstance(spec.input, SentenceInput):
+        sentences = golden.SENTENCES["trec" if data == "trec" else "mr"]
+        files = {"sentences.json": (json.dumps(sentences, indent=1, ensure_ascii=False) + "\n").encode()}
+        scores = torch_scores(sentences)
+        return files, [{"sentence": at, "scores": row.tolist()} for at, row in enumerate(scores)]
+    files = golden.pictures(data)
+    scores = torch_scores(rows_of(list(files.values()), spec))
+    return files, [{"file": file, "scores": row.tolist()} for file, row in zip(files, scores, strict=True)]
+
+
+def check_golden(session: Session, spec: ModelSpec, files: dict[str, bytes], answers: list[dict[str, Any]]) -> None:
+    if isinstance(spec.input, SentenceInput):
+        sentences = json.loads(files["sentences.json"])
+        inputs: list[bytes | str] = [sentences[answer["sentence"]] for answer in answers]
+    else:
+        inputs = [files[answer["file"]] for answer in answers]
+    difference = np.abs(session.run(rows_of(inputs, spec)) - np.array([answer["scores"] for answer in answers])).max()
+    if not difference <= TOLERANCE:
+        raise ExportRefused(f"the golden answers differ by {difference:.1e}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

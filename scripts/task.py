@@ -1,0 +1,133 @@
+"""A net with its data, as the loop sees both: batches of an epoch in, logits of a split out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nets import ConvNetJS, LeNet5, LeNet5Of1998, TextCNN
+from nets.servable import Pixels
+from nets.textcnn import Variant
+from scripts.augment import move, through_jpeg
+from scripts.datasets import DataSet, Split
+from scripts.recipes import Recipe
+from scripts.textgraph import UNKNOWN, tokenize, word_ids
+
+Batch = tuple[Tensor, Tensor]  # what the net takes, targets
+
+
+class Task(Protocol):
+    net: nn.Module
+
+    def batches(self, epoch_seed: int) -> Iterator[Batch]: ...
+
+    def logits(self, net: nn.Module, split: Split) -> Tensor: ...
+
+
+@dataclass
+class PictureTask:
+    net: nn.Module
+    data: DataSet
+    recipe: Recipe
+    pixels: Pixels
+
+    def batches(self, epoch_seed: int) -> Iterator[Batch]:
+        random = torch.Generator().manual_seed(epoch_seed)
+        rows, targets = self.data.train.rows, torch.from_numpy(self.data.train.targets)
+        if self.recipe.jpeg:
+            rows = through_jpeg(rows, share=self.recipe.jpeg, random=np.random.default_rng(epoch_seed))
+        images = torch.from_numpy(np.array(rows))
+        for chosen in torch.randperm(len(targets), generator=random).split(self.recipe.batch):
+            moved = move(images[chosen], shift=self.recipe.shift, flip=self.recipe.flip, random=random)
+            yield self.pixels(moved), targets[chosen]
+
+    @torch.no_grad()
+    def logits(self, net: nn.Module, split: Split) -> Tensor:
+        net.eval()
+        images = torch.from_numpy(np.array(split.rows))
+        return torch.cat([net(self.pixels(part)) for part in images.split(500)])
+
+
+@dataclass
+class SentenceTask:
+    net: nn.Module
+    data: DataSet
+    recipe: Recipe
+    words: list[str]
+    _ids: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+
+    def ids(self, split: Split) -> Tensor:
+        if split.name not in self._ids:
+            self._ids[split.name] = word_ids(split.rows, self.words)
+        return torch.from_numpy(self._ids[split.name])
+
+    def batches(self, epoch_seed: int) -> Iterator[Batch]:
+        random = torch.Generator().manual_seed(epoch_seed)
+        ids, targets = self.ids(self.data.train), torch.from_numpy(self.data.train.targets)
+        order = torch.randperm(len(targets), generator=random)
+        # Sentences of like length share a batch, within stretches of ten: little padding, and still a shuffle.
+        parts = [
+            batch
+            for stretch in order.split(self.recipe.batch * 10)
+            for batch in stretch[(ids[stretch] > 0).sum(1).argsort()].split(self.recipe.batch)
+        ]
+        for turn in torch.randperm(len(parts), generator=random).tolist():
+            batch = ids[parts[turn]]
+            batch = batch[:, : max(1, int((batch > 0).sum(1).max()))]
+            dropped = (torch.rand(batch.shape, generator=random) < self.recipe.word_dropout) & (batch > 0)
+            yield torch.where(dropped, UNKNOWN, batch), targets[parts[turn]]
+
+    @torch.no_grad()
+    def logits(self, net: nn.Module, split: Split) -> Tensor:
+        net.eval()
+        return torch.cat([net(part) for part in self.ids(split).split(200)])
+
+
+def make_task(net: str, variant: str, data: DataSet, recipe: Recipe, words: list[str] | None = None) -> Task:
+    """`words`: the vocabulary, where it is known already."""
+    labels = len(data.labels)
+    if net == "textcnn":
+        known = words or vocabulary(data.train.rows, recipe.min_count)
+        kim = TextCNN(len(known), labels, variant="rand")
+        task = SentenceTask(kim, data, recipe, known)
+        if recipe.prior and labels == 2:
+            add_prior(kim, task.ids(data.train), data.train.targets, recipe.prior)
+        return task
+    if net == "convnetjs":
+        return PictureTask(ConvNetJS(labels), data, recipe, Pixels())
+    return PictureTask(LeNet5Of1998(labels) if variant == "1998" else LeNet5(labels), data, recipe, Pixels(pad=2))
+
+
+VARIANTS: dict[str, tuple[str, ...]] = {"lenet5": ("modern", "1998"), "convnetjs": ("demo",), "textcnn": ("rand",)}
+VECTOR_VARIANTS: tuple[Variant, ...] = ("static", "non-static", "multichannel")
+
+
+def vocabulary(sentences: list[str], min_count: int) -> list[str]:
+    """The padding, the unknown word, and the words of the training rows, the most frequent first."""
+    counts: dict[str, int] = {}
+    for tokens in tokenize(sentences):
+        for token in tokens:
+            token = token.replace("’", "'")
+            counts[token] = counts.get(token, 0) + 1
+    frequent = [word for word, count in counts.items() if count >= min_count]
+    return ["", "<unk>", *sorted(frequent, key=lambda word: (-counts[word], word))]
+
+
+@torch.no_grad()
+def add_prior(net: TextCNN, ids: Tensor, targets: npt.NDArray[np.int64], strength: float) -> None:
+    """Naive Bayes knows a word's side before the first step: its log-count ratio in the training rows (Wang and Manning
+    2012), along one random direction of its vector. Worth two points on MR."""
+    table = net.tables[0].weight
+    assert isinstance(table, Tensor)
+    counts = torch.ones(2, len(table))
+    for side in (0, 1):
+        for row in ids[torch.from_numpy(targets == side)]:
+            counts[side, row.unique()] += 1
+    ratio = (counts[1] / counts[1].sum()).log() - (counts[0] / counts[0].sum()).log()
+    ratio[: UNKNOWN + 1] = 0
+    direction = torch.nn.functional.normalize(torch.randn(table.shape[1]), dim=0)
+    table += strength * (ratio / ratio.std())[:, None] * direction
