@@ -9,7 +9,7 @@ from maxpool_client._core import Call, Core, Load, Pause
 
 URL = "http://maxpool.test"
 REFUSED = httpx2.ConnectError("refused")
-LIST = {"models": []}
+LIST: dict[str, Any] = {"models": []}
 
 
 def drive(call: Call[Any], *answers: httpx2.Response | httpx2.RequestError) -> tuple[Any, list[float]]:
@@ -117,7 +117,9 @@ def test_a_list_that_is_wrong_as_a_whole_raises() -> None:
     assert drive(call, said(415))[0].status == 415
 
 
-@pytest.mark.parametrize("base_url", ["localhost:8000", "", "ftp://maxpool.test", "http://", "http://maxpool:port", "/v1"])
+@pytest.mark.parametrize(
+    "base_url", ["localhost:8000", "", "ftp://maxpool.test", "http://", "http://maxpool:port", "/v1"]
+)
 def test_a_base_url_that_is_none_is_refused_at_once(base_url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         Core(base_url, max_retries=2)
