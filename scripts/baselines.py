@@ -1,5 +1,6 @@
 """A simple method on the same training and test rows, by which a net's accuracy can be judged."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ def nearest_mean(data: DataSet) -> npt.NDArray[np.int64]:
     means = np.stack([train[data.train.targets == label].mean(0) for label in range(len(data.labels))])
     test = data.test.rows.reshape(len(data.test), -1).astype(np.float32)
     distances = (means**2).sum(1) - 2 * test @ means.T
-    return distances.argmin(1)
+    nearest: npt.NDArray[np.int64] = distances.argmin(1)
+    return nearest
 
 
 def naive_bayes(data: DataSet) -> npt.NDArray[np.int64]:
@@ -40,4 +42,4 @@ def naive_bayes(data: DataSet) -> npt.NDArray[np.int64]:
 
 
 def terms(tokens: list[str]) -> list[str]:
-    return sorted({*tokens, *(f"{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False))})
+    return sorted({*tokens, *(f"{a} {b}" for a, b in pairwise(tokens))})

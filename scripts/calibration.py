@@ -20,7 +20,7 @@ def calibrate(logits: npt.NDArray[Any], targets: npt.NDArray[np.int64]) -> float
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     return exponent.exp().item()
 
 
@@ -28,10 +28,8 @@ def expected_calibration_error(scores: npt.NDArray[Any], targets: npt.NDArray[np
     """Section 2: by how much confidence and accuracy differ, over bins of confidence."""
     confidence, right = scores.max(1), scores.argmax(1) == targets
     at = np.minimum((confidence * bins).astype(int), bins - 1)
-    return float(
-        sum(
-            (at == b).mean() * abs(confidence[at == b].mean() - right[at == b].mean())
-            for b in range(bins)
-            if (at == b).any()
-        )
-    )
+    error = 0.0
+    for bin_ in np.unique(at):
+        inside = at == bin_
+        error += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    return float(error)

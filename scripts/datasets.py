@@ -174,11 +174,12 @@ def read_sentences(name: str, data_dir: Path | None) -> DataSet:
             log.warning("%s", description)
         rows = [line for lines_of_label in lines for line in lines_of_label]
         targets = np.repeat(np.arange(2), [len(lines[0]), len(lines[1])])
-        return split_sentences(name, labels, rows, targets, description)
+        return split_sentences(name, labels, rows, targets, description, {})
     labels = COARSE if name == "trec" else ("negative", "positive")
     parts = {part: read_labelled(path, name) for part, path in paths.items() if path}
     given = {part: Split(f"{name} {part}", *rows_of) for part, rows_of in parts.items() if part != "train"}
-    return split_sentences(name, labels, *parts["train"], description, **given)
+    rows, targets = parts["train"]
+    return split_sentences(name, labels, rows, targets, description, given)
 
 
 def read_labelled(path: Path, name: str) -> tuple[list[str], npt.NDArray[np.int64]]:
@@ -194,7 +195,7 @@ def split_sentences(
     rows: list[str],
     targets: npt.NDArray[np.int64],
     description: str,
-    **given: Split,
+    given: dict[str, Split],
 ) -> DataSet:
     """What is not given is held out of the rows: 10 % for the test, then 5 % for validation; seeded, stratified."""
     groups = group_duplicates(rows)

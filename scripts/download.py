@@ -64,8 +64,7 @@ def check(path: Path, file: File) -> None:
 
 def digest_of(path: Path, file: File) -> str:
     digest = hashlib.new(file.algorithm)
-    opened = gzip.open(path) if file.gunzipped else path.open("rb")
-    with opened as stream:
+    with gzip.open(path) if file.gunzipped else path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -184,7 +184,8 @@ def graph_of(task: Task, temperature: float) -> bytes:
     assert program is not None
     model = program.model_proto
     model.ir_version = IR
-    return bytes(model.SerializeToString())
+    graph: bytes = model.SerializeToString()
+    return graph
 
 
 def check_parity(session: Session, rows: Any, torch_scores: Any) -> float:

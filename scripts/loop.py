@@ -19,7 +19,7 @@ from scripts.task import Task
 
 
 def train(task: Task, data: DataSet, recipe: Recipe, *, seed: int, path: Path, resume: bool) -> Checkpoint:
-    """Each epoch draws its chances from its own seed, so that a run cut off after any epoch goes on as if it was not."""
+    """Each epoch draws its chances from its own seed, so a run cut off after any epoch goes on as if it was not."""
     net, averaged = task.net, copy.deepcopy(task.net)
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     done = Checkpoint(0, {}, {}, {}, {}, 0, 0.0, [])

@@ -30,7 +30,7 @@ def scores_of(session: Session, rows: Any) -> Scores:
 
 
 def encode_rows(split: Split, kind: str) -> list[bytes | str]:
-    """Each picture as a file of this kind, JPEG at the quality 75 that most encoders default to; sentences as they are."""
+    """Each picture as a file of this kind, JPEG at quality 75, the default of most; sentences as they are."""
     if isinstance(split.rows, list):
         return list(split.rows)
     encoded: list[bytes | str] = []

@@ -25,8 +25,8 @@ RECIPES = {
     ("convnetjs", "cifar10"): Recipe(
         epochs=40, batch=128, rate=6e-3, weight_decay=0.01, ema=0.998, shift=2, flip=True, jpeg=0.5
     ),
-    ("textcnn", "mr"): Recipe(epochs=4, batch=50, rate=1e-3, word_dropout=0.3, min_count=2, prior=3.0),
+    ("textcnn", "mr"): Recipe(epochs=4, batch=50, rate=1e-3, word_dropout=0.3, min_count=3, prior=3.0),
     ("textcnn", "sst2"): Recipe(epochs=4, batch=50, rate=1e-3, word_dropout=0.3, min_count=2, prior=3.0),
     ("textcnn", "subj"): Recipe(epochs=4, batch=50, rate=1e-3, word_dropout=0.3, min_count=2, prior=3.0),
-    ("textcnn", "trec"): Recipe(epochs=10, batch=50, rate=1e-3, word_dropout=0.1),
+    ("textcnn", "trec"): Recipe(epochs=12, batch=50, rate=1e-3, word_dropout=0.1),
 }

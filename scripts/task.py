@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from nets import ConvNetJS, LeNet5, LeNet5Of1998, TextCNN
 from nets.servable import Pixels
-from nets.textcnn import Variant
 from scripts.augment import move, through_jpeg
 from scripts.datasets import DataSet, Split
 from scripts.recipes import Recipe
@@ -41,7 +40,7 @@ class PictureTask:
         if self.recipe.jpeg:
             rows = through_jpeg(rows, share=self.recipe.jpeg, random=np.random.default_rng(epoch_seed))
         images = torch.from_numpy(np.array(rows))
-        for chosen in torch.randperm(len(targets), generator=random).split(self.recipe.batch):
+        for chosen in torch.split(torch.randperm(len(targets), generator=random), self.recipe.batch):
             moved = move(images[chosen], shift=self.recipe.shift, flip=self.recipe.flip, random=random)
             yield self.pixels(moved), targets[chosen]
 
@@ -49,7 +48,7 @@ class PictureTask:
     def logits(self, net: nn.Module, split: Split) -> Tensor:
         net.eval()
         images = torch.from_numpy(np.array(split.rows))
-        return torch.cat([net(self.pixels(part)) for part in images.split(500)])
+        return torch.cat([net(self.pixels(part)) for part in torch.split(images, 500)])
 
 
 @dataclass
@@ -72,8 +71,8 @@ class SentenceTask:
         # Sentences of like length share a batch, within stretches of ten: little padding, and still a shuffle.
         parts = [
             batch
-            for stretch in order.split(self.recipe.batch * 10)
-            for batch in stretch[(ids[stretch] > 0).sum(1).argsort()].split(self.recipe.batch)
+            for stretch in torch.split(order, self.recipe.batch * 10)
+            for batch in torch.split(stretch[(ids[stretch] > 0).sum(1).argsort()], self.recipe.batch)
         ]
         for turn in torch.randperm(len(parts), generator=random).tolist():
             batch = ids[parts[turn]]
@@ -84,7 +83,7 @@ class SentenceTask:
     @torch.no_grad()
     def logits(self, net: nn.Module, split: Split) -> Tensor:
         net.eval()
-        return torch.cat([net(part) for part in self.ids(split).split(200)])
+        return torch.cat([net(part) for part in torch.split(self.ids(split), 200)])
 
 
 def make_task(net: str, variant: str, data: DataSet, recipe: Recipe, words: list[str] | None = None) -> Task:
@@ -103,7 +102,6 @@ def make_task(net: str, variant: str, data: DataSet, recipe: Recipe, words: list
 
 
 VARIANTS: dict[str, tuple[str, ...]] = {"lenet5": ("modern", "1998"), "convnetjs": ("demo",), "textcnn": ("rand",)}
-VECTOR_VARIANTS: tuple[Variant, ...] = ("static", "non-static", "multichannel")
 
 
 def vocabulary(sentences: list[str], min_count: int) -> list[str]:

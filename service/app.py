@@ -11,6 +11,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Route
 
 from service import __version__
 from service.cpus import cpu_count
@@ -53,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="Maxpool", version=__version__, summary="Convolutional networks over HTTP.", lifespan=lifespan)
     predict = Predict(registry, settings, metrics)
     for path in PATHS:
-        app.add_route(path, predict, methods=["POST"], include_in_schema=False)
+        app.router.routes.append(Route(path, predict, methods=["POST"], include_in_schema=False))
     app.include_router(catalog(registry, metrics))
     add_error_handlers(app)
 

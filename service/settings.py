@@ -42,7 +42,7 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Raises SettingsError naming the variable, its value and what was expected; unknown names are errors too."""
-        kinds = {field.name: type(field.default) for field in fields(cls)}
+        kinds: dict[str, type] = {field.name: type(getattr(cls, field.name)) for field in fields(cls)}
         given: dict[str, Any] = {}
         for variable, text in environ.items():
             if not variable.startswith(PREFIX):

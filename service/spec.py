@@ -31,7 +31,9 @@ class ImageInput(Part):
         description="crop: resize the shorter side to `shorter_side`, cut the centre; "
         "stretch: resize both sides; pad: resize the longer side, centre on the background"
     )
-    shorter_side: int | None = Field(None, description="pixels, for fit crop; the smaller of height and width if null")
+    shorter_side: int | None = Field(
+        default=None, description="pixels, for fit crop; the smaller of height and width if null"
+    )
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
     background: Literal["black", "white"] = Field(
         description="what shows through transparent pixels, and around a padded picture"
@@ -117,9 +119,9 @@ class Layer(Part):
     kernel: tuple[int, ...] | None = None
     stride: tuple[int, ...] | None = None
     pad: tuple[int, ...] | None = None
-    group: str | None = Field(None, description="heading under which a page folds this layer")
-    pooled_from: str | None = Field(None, description="id of the layer that this one pools")
-    weight: str | None = Field(None, description="the graph's name of this layer's weight")
+    group: str | None = Field(default=None, description="heading under which a page folds this layer")
+    pooled_from: str | None = Field(default=None, description="id of the layer that this one pools")
+    weight: str | None = Field(default=None, description="the graph's name of this layer's weight")
 
 
 class Inspect(Part):

@@ -124,7 +124,7 @@ class Batcher:
         return batch
 
     def _joins(self, units: int, rows: int, longest: int, *, inline: bool) -> bool:
-        """Not when it would hold the loop too long, nor when padding all to the longest costs more than a second run."""
+        """Not when it would hold the loop too long, nor when padding to the longest costs more than a second run."""
         together = max(longest, units)
         if inline and not self._cost.inline(rows + 1, together):
             return False

@@ -14,7 +14,7 @@ class Lanes:
         self._turns: deque[Callable[[], None]] = deque()
 
     def take(self, my_turn: Callable[[], None]) -> bool:
-        """True: a lane is yours until give_back. False: `my_turn` is called when one is free, first come first served."""
+        """True: a lane is yours until give_back. False: `my_turn` is called when one is free, in order of asking."""
         if self._idle:
             self._idle -= 1
             return True

@@ -1,4 +1,4 @@
-"""The OpenAPI entry of the predict routes, which FastAPI can not see. Examples are golden inputs: they work when tried."""
+"""The OpenAPI entry of the predict routes, which FastAPI can not see. Examples are golden inputs: they work."""
 
 import base64
 from typing import Any

@@ -1,0 +1,46 @@
+"""Small data sets in the files' own formats: bars and blobs for MNIST, made-up questions for TREC."""
+
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scripts.datasets import DIGITS, DataSet, Split
+
+
+def tiny_pictures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A bright bar at a height that tells the digit, in noise."""
+    random = np.random.default_rng(seed)
+    targets = random.integers(0, 10, n)
+    pictures = random.integers(0, 40, (n, 28, 28, 1), dtype=np.uint8)
+    for at, target in enumerate(targets):
+        pictures[at, 2 * target + 4 : 2 * target + 6] = 220
+    return pictures, targets
+
+
+@pytest.fixture
+def tiny_digits() -> DataSet:
+    parts = [
+        Split(f"tiny {part}", *tiny_pictures(n, seed))
+        for seed, (part, n) in enumerate((("train", 400), ("validation", 100), ("test", 100)))
+    ]
+    return DataSet("mnist", DIGITS, *parts, "tiny bars")
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}i", *array.shape)
+    path.write_bytes(gzip.compress(head + array.tobytes()))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The public data sets, where MAXPOOL_DATA or a shared folder has them."""
+    root = Path(__file__).parents[2]
+    for folder in (os.environ.get("MAXPOOL_DATA"), root.parent / "shared" / "data", root / "data"):
+        if folder and (Path(folder) / "mnist").is_dir():
+            return Path(folder)
+    pytest.skip("no data folder: set MAXPOOL_DATA to one with mnist/, cifar10/ and sentences/")
