@@ -93,7 +93,7 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     temperature = run["calibration"]["temperature"]
     torch_scores = scorer(task, temperature)
     graph = graph_of(task, temperature)
-    onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)
+    onnx.checker.check_model(onnx.load_from_string(graph))
     session = Session(graph, provider="cpu")
     rows = data.validation.rows[:500]
     spec = ModelSpec(
@@ -166,7 +166,8 @@ def graph_of(task: Task, temperature: float) -> bytes:
         named["output_bias"] = weights["output.bias"]
         for at, width in enumerate((3, 4, 5)):
             named[f"conv{width}"], named[f"bias{width}"] = weights[f"convs.{at}.weight"], weights[f"convs.{at}.bias"]
-        return text_graph(task.words, named, temperature=temperature).SerializeToString()
+        text: bytes = text_graph(task.words, named, temperature=temperature).SerializeToString()
+        return text
     assert isinstance(task, PictureTask)
     servable = Servable(task.pixels, task.net, temperature=temperature).eval()
     example = torch.from_numpy(np.array(task.data.test.rows[:2]))

@@ -9,9 +9,9 @@ SENTENCES = {
     "mr": [
         "A warm, funny and beautifully acted film.",
         "Two hours of noise and not one good joke.",
-        "The plot is thin, but the cast is a delight.",
+        "A tender and moving story with a wonderful cast.",
         "It’s dull, lifeless and far too long.",
-        "I don't know when I last laughed so much!",
+        "Don't miss this clever, touching little comedy!",
     ],
     "trec": [
         "Who painted the ceiling of the Sistine Chapel?",
