@@ -1,0 +1,74 @@
+"""The committed models keep their word, in the running service and from raw files."""
+
+import os
+from io import BytesIO
+from pathlib import Path
+
+import httpx2
+import pytest
+from PIL import Image
+
+from scripts.datasets import load
+from service.engine.proof import prove
+from service.spec import read_spec
+
+ROOT = Path(__file__).parent.parent
+MODELS = sorted(path.parent for path in (ROOT / "models").glob("*/*/model.json"))
+# model -> the accuracy to reach on rows not used in training or choosing
+GOALS = {"lenet5-mnist": 0.991, "convnetjs-cifar10": 0.76, "textcnn-mr": 0.765, "textcnn-trec": 0.895}
+ROWS = 400  # sent through the service; the whole split is measured by scripts.evaluate
+
+
+def data_folder() -> Path:
+    for folder in (os.environ.get("MAXPOOL_DATA"), ROOT.parent / "shared" / "data", ROOT / "data"):
+        if folder and (Path(folder) / "mnist").is_dir():
+            return Path(folder)
+    pytest.skip("no data folder: set MAXPOOL_DATA to one with mnist/, cifar10/ and sentences/")
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.parent.name)
+def test_a_model_is_proven_small_and_honest_about_its_accuracy(folder: Path) -> None:
+    spec = prove(folder, provider="cpu").spec
+    assert spec.graph.bytes <= 6_000_000
+    assert spec.metrics[0].accuracy >= GOALS[spec.name]
+    assert spec.training is not None
+    assert "/" not in spec.training.command.split("--out runs/")[1]
+
+
+def test_every_goal_has_its_model() -> None:
+    assert {folder.parent.name for folder in MODELS} == GOALS.keys()
+
+
+def test_jpeg_uploads_of_cifar10_lose_at_most_three_points() -> None:
+    lossless, jpeg = read_spec(ROOT / "models/convnetjs-cifar10/1/model.json").metrics
+    assert "JPEG" in jpeg.data
+    assert jpeg.accuracy >= lossless.accuracy - 0.03
+
+
+@pytest.mark.parametrize("name", [f"digit-{number}.png" for number in range(10)])
+def test_our_own_digits_are_read_right(service_url: str, name: str) -> None:
+    digit = (ROOT / "models/lenet5-mnist/1/golden" / name).read_bytes()
+    answer = httpx2.post(f"{service_url}/v1/models/lenet5-mnist/predict", content=digit).json()
+    assert answer["predictions"][0]["label"] == name[6]
+
+
+@pytest.mark.parametrize("name", GOALS)
+def test_the_running_service_reaches_the_accuracy_from_raw_files(service_url: str, name: str) -> None:
+    """Held-out rows as a client has them: PNG files, or text. By the interval of the spec, for a part of the rows."""
+    spec = read_spec(ROOT / "models" / name / "1" / "model.json")
+    assert spec.training is not None
+    split = load(spec.training.command.split("--data ")[1].split()[0], data_folder()).test
+    right = 0
+    with httpx2.Client(base_url=service_url, timeout=30) as http:
+        for row, target in zip(split.rows[:ROWS], split.targets[:ROWS], strict=True):
+            if isinstance(row, str):
+                answer = http.post(
+                    f"/v1/models/{name}/predict", content=row.encode(), headers={"content-type": "text/plain"}
+                )
+            else:
+                file = BytesIO()
+                Image.fromarray(row.squeeze()).save(file, "PNG")
+                answer = http.post(f"/v1/models/{name}/predict", content=file.getvalue())
+            assert answer.status_code == 200, answer.text
+            right += answer.json()["predictions"][0]["index"] == target
+    assert right / min(ROWS, len(split)) >= spec.metrics[0].accuracy - 0.05
