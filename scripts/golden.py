@@ -48,7 +48,10 @@ def digit(number: int) -> Image.Image:
     large = Image.new("L", (280, 280))
     font = ImageFont.load_default(size=250)
     draw = ImageDraw.Draw(large)
-    draw.text((140, 140), str(number), fill=255, font=font, anchor="mm", stroke_width=4)
+    if number == 1:  # people write it as a stroke, fonts with a flag and a foot
+        draw.line((155, 30, 125, 250), fill=255, width=26)
+    else:
+        draw.text((140, 140), str(number), fill=255, font=font, anchor="mm", stroke_width=4)
     box = large.getbbox()
     assert box is not None
     figure = large.crop(box)

@@ -17,6 +17,8 @@ from service.settings import Settings
 def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
+        for variable in Settings.unknown(os.environ):
+            sys.stderr.write(f"maxpool: {variable} is no setting and is ignored\n")
         workers = worker_count(settings, choose_provider(settings.provider))
         if not settings.models.is_dir():
             raise SettingsError(f"the models folder {settings.models.absolute()} is missing: set MAXPOOL_MODELS")

@@ -41,7 +41,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Raises SettingsError naming the variable, its value and what was expected; unknown names are errors too."""
+        """Raises SettingsError naming the variable, its value and what was expected."""
         kinds: dict[str, type] = {field.name: type(getattr(cls, field.name)) for field in fields(cls)}
         given: dict[str, Any] = {}
         for variable, text in environ.items():
@@ -49,13 +49,19 @@ class Settings:
                 continue
             name = variable.removeprefix(PREFIX).lower()
             if name not in kinds:
-                known = ", ".join(PREFIX + field.upper() for field in kinds)
-                raise SettingsError(f"{variable} is no setting: expected one of {known}")
+                continue
             try:
                 given[name] = Path(text) if issubclass(kinds[name], Path) else kinds[name](text)
             except ValueError:
                 raise SettingsError(f"{variable} is {text!r}: expected a whole number") from None
         return cls(**given)
 
+    @classmethod
+    def unknown(cls, environ: Mapping[str, str]) -> list[str]:
+        """Variables that look like settings and are none; only worth a warning, as Kubernetes sets some itself."""
+        known = {PREFIX + field.name.upper() for field in fields(cls)} | OF_OTHERS
+        return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
+
+OF_OTHERS = {"MAXPOOL_DATA", "MAXPOOL_URL"}  # of scripts and of the client
 LOG_LEVELS = ("debug", "info", "warning", "error")

@@ -23,13 +23,18 @@ def test_each_setting_is_read_from_its_variable() -> None:
         ("MAXPOOL_PORT", "70000", "at most 65535"),
         ("MAXPOOL_QUEUE_ROWS", "0", "at least 1"),
         ("MAXPOOL_LOG_LEVEL", "loud", "one of debug"),
-        ("MAXPOOL_PROT", "8000", "MAXPOOL_PORT"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_expected(variable: str, value: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as refusal:
         Settings.from_env({variable: value})
     assert variable in str(refusal.value)
+
+
+def test_a_misspelt_setting_is_told_and_those_of_the_scripts_and_the_client_are_not() -> None:
+    environ = {"MAXPOOL_PROT": "1", "MAXPOOL_DATA": "data", "MAXPOOL_URL": "http://here", "MAXPOOL_PORT": "1"}
+    assert Settings.unknown(environ) == ["MAXPOOL_PROT"]
+    assert Settings.from_env(environ).port == 1
 
 
 def test_the_readme_s_table_has_every_setting() -> None:
