@@ -31,8 +31,10 @@ models: .venv/train
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.report
 
+# The GPU's packages are not installed here, so their lines are kept as they are.
 lock: .venv/dev
-	{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.new
+	{ head -n 1 constraints.txt; { grep -E '^(nvidia-|onnxruntime-gpu)' constraints.txt; \
+	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } | sort -f; } > constraints.new
 	mv constraints.new constraints.txt
 
 .venv/pip:
