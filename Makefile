@@ -20,13 +20,13 @@ test: .venv/dev
 
 models: .venv/train
 	$(BIN)/python -m scripts.train --net convnetjs --data cifar10 --out runs/convnetjs-cifar10
-	$(BIN)/python -m scripts.export runs/convnetjs-cifar10 --name convnetjs-cifar10
+	$(BIN)/python -m scripts.export runs/convnetjs-cifar10 --name convnetjs-cifar10 --version 1 --replace
 	$(BIN)/python -m scripts.train --net lenet5 --data mnist --out runs/lenet5-mnist
-	$(BIN)/python -m scripts.export runs/lenet5-mnist --name lenet5-mnist
+	$(BIN)/python -m scripts.export runs/lenet5-mnist --name lenet5-mnist --version 1 --replace
 	$(BIN)/python -m scripts.train --net textcnn --data mr --out runs/textcnn-mr
-	$(BIN)/python -m scripts.export runs/textcnn-mr --name textcnn-mr
+	$(BIN)/python -m scripts.export runs/textcnn-mr --name textcnn-mr --version 1 --replace
 	$(BIN)/python -m scripts.train --net textcnn --data trec --out runs/textcnn-trec
-	$(BIN)/python -m scripts.export runs/textcnn-trec --name textcnn-trec
+	$(BIN)/python -m scripts.export runs/textcnn-trec --name textcnn-trec --version 1 --replace
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.report

@@ -204,3 +204,10 @@ def service_url() -> Iterator[str]:
     """A server of the committed models, as `python -m service` starts it."""
     with serving(models=ROOT / "models") as url:
         yield url
+
+
+def write_spoiled(folder: Path) -> None:
+    """A good model, and one whose graph is not the one that its spec names."""
+    write_length(folder / "length" / "1")
+    spoiled = write_colour(folder / "colour" / "1") / "model.onnx"
+    spoiled.write_bytes(spoiled.read_bytes() + b"\x00")

@@ -79,7 +79,9 @@ class Predict:
 
     async def _unpack(self, body: bytes, content_type: str, *, pictures: bool) -> Inputs:
         def unpack() -> Inputs:
-            return read_inputs(body, content_type, pictures=pictures, max_inputs=self._settings.max_inputs)
+            # More than the queue holds could never be admitted, however often it is tried.
+            most = min(self._settings.max_inputs, self._settings.queue_rows)
+            return read_inputs(body, content_type, pictures=pictures, max_inputs=most)
 
         if len(body) <= SHORT_BODY or content_type.startswith("image/"):
             return unpack()
