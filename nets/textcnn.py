@@ -32,7 +32,6 @@ class TextCNN(nn.Module):
         variant: Variant = "rand",
         vectors: Tensor | None = None,
         maps: int = 100,
-        sparse: bool = False,
     ) -> None:
         """`vectors`, words x size, are needed by every variant but rand. Raises ValueError without them."""
         super().__init__()
@@ -41,7 +40,7 @@ class TextCNN(nn.Module):
         table = torch.empty(words, 300).uniform_(-0.25, 0.25) if vectors is None else vectors.clone()
         table[PAD] = 0
         size = table.shape[1]
-        trained = nn.Embedding(words, size, padding_idx=PAD, sparse=sparse, _weight=table)
+        trained = nn.Embedding(words, size, padding_idx=PAD, _weight=table)
         static = nn.Embedding(words, size, padding_idx=PAD, _weight=table.clone()).requires_grad_(False)
         channels = {"static": [static], "multichannel": [static, trained]}.get(variant, [trained])
         self.tables = nn.ModuleList(channels)

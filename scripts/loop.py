@@ -41,7 +41,7 @@ def train(task: Task, data: DataSet, recipe: Recipe, *, seed: int, path: Path, r
         for step, (given, wanted) in enumerate(batches, epoch * steps_an_epoch):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate * one_cycle(step / (steps_an_epoch * recipe.epochs))
-            loss = F.cross_entropy(net(given), wanted, label_smoothing=recipe.smoothing)
+            loss = F.cross_entropy(net(given), wanted)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -9,7 +9,6 @@ class Recipe:
     batch: int
     rate: float  # the highest of the cycle
     weight_decay: float = 0.0
-    smoothing: float = 0.0  # of the labels
     ema: float = 0.99  # how much of the averaged weights a step keeps
     shift: int = 0  # pixels
     flip: bool = False

@@ -1,7 +1,5 @@
 """The public files of the named data sets, with their checksums and what upstream says of their licence."""
 
-from typing import Literal
-
 from scripts.download import File
 
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
@@ -29,8 +27,6 @@ def idx(folder: str, base: str, part: str, md5: str, *, gunzipped: bool = True) 
 def sentences(name: str, url: str, sha256: str, *, partial: bool = False) -> File:
     return File("sentences", name, url, sha256, "sha256", partial=partial)
 
-
-Part = Literal["train", "validation", "test"]
 
 FILES: dict[str, dict[str, File]] = {
     "mnist": {

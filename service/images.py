@@ -46,7 +46,6 @@ class Picture:
     """A picture of which only the header was read."""
 
     image: Image.Image
-    encoded_bytes: int
 
     @property
     def pixels(self) -> int:
@@ -83,7 +82,7 @@ def open_picture(encoded: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
             f"the picture has {width} x {height} pixels: at most {max_pixels:,} in all and {MAX_SIDE:,} a side; "
             "send it smaller"
         )
-    return Picture(image, len(encoded))
+    return Picture(image)
 
 
 def orientation(image: Image.Image) -> int:
