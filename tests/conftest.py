@@ -211,3 +211,12 @@ def write_spoiled(folder: Path) -> None:
     write_length(folder / "length" / "1")
     spoiled = write_colour(folder / "colour" / "1") / "model.onnx"
     spoiled.write_bytes(spoiled.read_bytes() + b"\x00")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The public data sets, where MAXPOOL_DATA or a shared folder has them."""
+    for folder in (os.environ.get("MAXPOOL_DATA"), ROOT.parent / "shared" / "data", ROOT / "data"):
+        if folder and (Path(folder) / "mnist").is_dir():
+            return Path(folder)
+    pytest.skip("no data folder: set MAXPOOL_DATA to one with mnist/, cifar10/ and sentences/")

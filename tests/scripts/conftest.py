@@ -1,7 +1,6 @@
 """Small data sets in the files' own formats: bars and blobs for MNIST, made-up questions for TREC."""
 
 import gzip
-import os
 import struct
 from pathlib import Path
 
@@ -34,13 +33,3 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}i", *array.shape)
     path.write_bytes(gzip.compress(head + array.tobytes()))
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The public data sets, where MAXPOOL_DATA or a shared folder has them."""
-    root = Path(__file__).parents[2]
-    for folder in (os.environ.get("MAXPOOL_DATA"), root.parent / "shared" / "data", root / "data"):
-        if folder and (Path(folder) / "mnist").is_dir():
-            return Path(folder)
-    pytest.skip("no data folder: set MAXPOOL_DATA to one with mnist/, cifar10/ and sentences/")
