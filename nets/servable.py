@@ -6,17 +6,26 @@ from torch import Tensor, nn
 
 
 class Pixels(nn.Module):
-    """N x H x W x C bytes -> N x C x H x W floats, byte / 255 - 0.5, black around it where padded."""
+    """N x H x W x C bytes -> N x C x H x W floats, (byte / 255 - mean) / std, black around it where padded.
 
-    def __init__(self, *, pad: int = 0) -> None:
+    `mean` and `std` have one value for all channels, or one a channel.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, *, pad: int = 0, mean: tuple[float, ...] = (0.5,), std: tuple[float, ...] = (1.0,)) -> None:
         super().__init__()
-        self.pad = pad
+        self.pad, self.mean, self.std = pad, mean, std
+        means, stds = torch.tensor(mean).view(-1, 1, 1), torch.tensor(std).view(-1, 1, 1)
+        self.register_buffer("scale", 1 / (255 * stds), persistent=False)
+        self.register_buffer("shift", -means / stds, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         x = image.permute(0, 3, 1, 2)  # the bytes are moved, not the four times larger floats
         if self.pad:
             x = F.pad(x, (self.pad,) * 4)
-        return x.float() * (1 / 255) - 0.5
+        return x.float() * self.scale + self.shift
 
 
 class Servable(nn.Module):

@@ -7,6 +7,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from scripts.datasets import Split
+
 
 def calibrate(logits: npt.NDArray[Any], targets: npt.NDArray[np.int64]) -> float:
     """The temperature that minimises the cross-entropy (section 4.2). logits N x K."""
@@ -33,3 +35,19 @@ def expected_calibration_error(scores: npt.NDArray[Any], targets: npt.NDArray[np
         inside = at == bin_
         error += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
     return float(error)
+
+
+def calibrate_on(logits: npt.NDArray[Any], split: Split) -> dict[str, Any]:
+    temperature = calibrate(logits, split.targets)
+    return {
+        "temperature": round(temperature, 4),
+        "data": split.name,
+        "ece_before": round(expected_calibration_error(softmax(logits), split.targets), 4),
+        "ece_after": round(expected_calibration_error(softmax(logits / temperature), split.targets), 4),
+    }
+
+
+def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    powers: npt.NDArray[Any] = np.exp(logits - logits.max(1, keepdims=True))
+    powers /= powers.sum(1, keepdims=True)
+    return powers

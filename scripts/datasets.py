@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scripts.download import ChecksumError, File, is_whole, obtain
 from scripts.sources import CIFAR10_MD5, FILES, LICENCES
 from scripts.splits import group_duplicates, hold_out
+from service.spec import ImageInput, SentenceInput
 
 log = logging.getLogger("maxpool.scripts")
 Pixels = npt.NDArray[np.uint8]  # N x H x W x C
@@ -47,10 +48,18 @@ class DataSet:
     validation: Split
     test: Split
     description: str
+    input: ImageInput | SentenceInput  # what the rows were made with
+    found: list[str] = field(default_factory=list)  # sentences for people
 
     @property
     def licence(self) -> str:
-        return LICENCES[self.name]
+        return LICENCES.get(self.name, "that of your data")
+
+    @property
+    def imbalance(self) -> float:
+        """How many times more training rows the most frequent label has than the rarest."""
+        counts = np.bincount(self.train.targets, minlength=len(self.labels))
+        return float(counts.max() / max(1, counts.min()))
 
     @property
     def split_sizes(self) -> dict[str, int]:
@@ -92,6 +101,19 @@ def read_idx_set(name: str, labels: tuple[str, ...], data_dir: Path | None) -> D
         Split(f"{name} train[{at}:]", pictures[at:], targets[at:]),
         Split(test_name, *(tested if official else (pictures[at - held : at], targets[at - held : at]))),
         f"{name}, official files",
+        pictures_as_they_are(pictures),
+    )
+
+
+def pictures_as_they_are(rows: Pixels) -> ImageInput:
+    _, height, width, channels = rows.shape
+    return ImageInput(
+        height=height,
+        width=width,
+        channels=1 if channels == 1 else 3,
+        fit="stretch",
+        shorter_side=None,
+        background="black",
     )
 
 
@@ -131,6 +153,7 @@ def read_cifar10(data_dir: Path | None) -> DataSet:
         Split(f"cifar10 train[{at}:]", pictures[at:], targets[at:]),
         Split(test_name, *tested),
         "CIFAR-10, official batches",
+        pictures_as_they_are(pictures),
     )
 
 
@@ -177,9 +200,9 @@ def read_sentences(name: str, data_dir: Path | None) -> DataSet:
         return split_sentences(name, labels, rows, targets, description, {})
     labels = COARSE if name == "trec" else ("negative", "positive")
     parts = {part: read_labelled(path, name) for part, path in paths.items() if path}
-    given = {part: Split(f"{name} {part}", *rows_of) for part, rows_of in parts.items() if part != "train"}
+    official = {part: Split(f"{name} {part}", *rows_of) for part, rows_of in parts.items() if part != "train"}
     rows, targets = parts["train"]
-    return split_sentences(name, labels, rows, targets, description, given)
+    return split_sentences(name, labels, rows, targets, description, official)
 
 
 def read_labelled(path: Path, name: str) -> tuple[list[str], npt.NDArray[np.int64]]:
@@ -195,20 +218,21 @@ def split_sentences(
     rows: list[str],
     targets: npt.NDArray[np.int64],
     description: str,
-    given: dict[str, Split],
+    official: dict[str, Split],
 ) -> DataSet:
-    """What is not given is held out of the rows: 10 % for the test, then 5 % for validation; seeded, stratified."""
+    """What is not official is held out of the rows: 10 % for the test, 5 % of the rest for validation; by one seed."""
     groups = group_duplicates(rows)
     rest = np.arange(len(rows))
-    parts = dict(given)
-    for part, share in (("test", 0.10), ("validation", 0.05 if name == "mr" else 0.10)):
-        if part not in given:
+    parts = dict(official)
+    for part, share in (("test", 0.10), ("validation", 0.05)):
+        if part not in official:
             chosen = hold_out(targets, groups, rest, share=share, seed=1_408)
             rest = np.setdiff1d(rest, chosen)
             title = f"{name}, seeded stratified {share:.0%} of the training rows, held out"
             parts[part] = Split(title, [rows[at] for at in chosen], targets[chosen])
     train = Split(f"{name} train, what was not held out", [rows[at] for at in rest], targets[rest])
-    return DataSet(name, labels, train, parts["validation"], parts["test"], description)
+    given = SentenceInput(max_characters=2000)
+    return DataSet(name, labels, train, parts["validation"], parts["test"], description, given)
 
 
 def data_dir_default() -> Path | None:

@@ -2,16 +2,19 @@
 
 python -m scripts.evaluate models/lenet5-mnist/1
 python -m scripts.evaluate models/textcnn-mr/1 --data-dir my/files
+python -m scripts.evaluate models/resnet18-photos/1 --data other-photos/
 """
 
 import argparse
+import shlex
 import time
 from pathlib import Path
 
-from scripts.datasets import data_dir_default, load
+from scripts.datasets import DataSet, data_dir_default
 from scripts.measure import encode_rows, measure, rows_of
+from scripts.owndata import read_data
 from service.engine.session import Session
-from service.spec import read_spec
+from service.spec import ImageInput, ModelSpec, read_spec
 
 AGREES = 0.002
 
@@ -19,6 +22,7 @@ AGREES = 0.002
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure an exported model on its test split.")
     parser.add_argument("model", type=Path, help="a version folder: models/<name>/<version>")
+    parser.add_argument("--data", help="else what the spec's training command names")
     parser.add_argument("--data-dir", type=Path, default=data_dir_default(), help="else $MAXPOOL_DATA, else downloaded")
     return parser.parse_args(arguments)
 
@@ -26,9 +30,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     spec = read_spec(args.model / "model.json")
-    if spec.training is None:
-        raise SystemExit(f"{args.model} was not trained here: its spec names no data to evaluate on")
-    data = load(spec.training.command.split("--data ")[1].split()[0], args.data_dir)
+    data = data_of(spec, args.data, args.data_dir)
     session = Session((args.model / "model.onnx").read_bytes(), provider="cpu")
     agree = True
     for found in measure(session, spec, data.test):
@@ -47,6 +49,16 @@ def main(arguments: list[str] | None = None) -> int:
         session.run(row)
     print(f"one row: {(time.perf_counter() - start) * 10:.3f} ms")
     return 0 if agree else 1
+
+
+def data_of(spec: ModelSpec, source: str | None, data_dir: Path | None) -> DataSet:
+    """The rows a model was trained and measured on, split as then. Raises ValueError where the spec names none."""
+    if spec.training is None:
+        raise ValueError(f"{spec.name} was not trained here: its spec names no data")
+    given = spec.input
+    choose = (lambda _: given) if isinstance(given, ImageInput) else None
+    words = shlex.split(spec.training.command)
+    return read_data(source or words[words.index("--data") + 1], data_dir, choose=choose, seed=spec.training.seed)
 
 
 if __name__ == "__main__":

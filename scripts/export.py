@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,16 @@ from torch import nn
 from nets import TextCNN
 from nets.servable import Servable
 from scripts import golden
-from scripts.datasets import DataSet, data_dir_default, load
+from scripts.datasets import DataSet, data_dir_default
 from scripts.inspection import inspect_block
 from scripts.measure import measure, rows_of
-from scripts.recipes import RECIPES
-from scripts.task import PictureTask, SentenceTask, Task, make_task
+from scripts.owndata import read_data
+from scripts.preprocessing import image_input
+from scripts.recipes import Recipe
+from scripts.task import PictureTask, SentenceTask, Task, make_picture_task, make_sentence_task
 from scripts.textgraph import IR, OPSET, text_graph, word_ids
 from service.engine.session import Session
-from service.spec import Graph, ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
+from service.spec import Graph, ModelSpec, Net, Parity, SentenceInput, Training
 
 PARITY = 1e-5
 TOLERANCE = 1e-4
@@ -60,28 +63,42 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
-    run = json.loads((args.run / "run.json").read_text())
-    words = args.run / "words.json"
-    data_name = run["training"]["command"].split("--data ")[1].split()[0]
-    data = load(data_name, args.data_dir)
-    recipe = RECIPES[run["net"]["name"], data_name]
-    task = make_task(
-        run["net"]["name"],
-        run["net"]["variant"],
-        data,
-        recipe,
-        json.loads(words.read_text()) if words.exists() else None,
-    )
-    task.net.load_state_dict(torch.load(args.run / "best.pt", weights_only=True))
-    version = str(args.version or next_version(args.models / args.name))
-    folder = args.models / args.name / version
-    if folder.exists() and not args.replace:
-        raise SystemExit(f"{folder} exists: give another --version, or --replace")
-    spec = export(task, data, run, name=args.name, version=version, folder=folder)
-    print(f"{folder}: {spec.graph.bytes / 1e6:.1f} MB, torch and ONNX Runtime differ by {spec.parity}")
+    task, data, run = read_run(args.run, args.data_dir)
+    spec = place(task, data, run, name=args.name, version=args.version, replace=args.replace, models=args.models)
+    print(f"{spec.name}/{spec.version}: {spec.graph.bytes / 1e6:.1f} MB, parity {spec.parity}")
     for metrics in spec.metrics:
         print(f"  {metrics.data}: {metrics.accuracy:.2%}, n={metrics.n}, ECE {metrics.ece}")
     return 0
+
+
+def read_run(folder: Path, data_dir: Path | None) -> tuple[Task, DataSet, dict[str, Any]]:
+    """What scripts.train left: the trained net, its data, run.json. Raises FileNotFoundError for an unfinished run."""
+    run = json.loads((folder / "run.json").read_text())
+    net, variant, seed = run["net"]["name"], run["net"]["variant"], run["training"]["seed"]
+    state = torch.load(folder / "best.pt", weights_only=True)
+    recipe = Recipe(**run["recipe"])
+    task: Task
+    if net == "textcnn":
+        data = read_data(run["source"], data_dir, choose=None, seed=seed)
+        words = json.loads((folder / "words.json").read_text())
+        table = None if variant == "rand" else state["tables.0.weight"]
+        task = make_sentence_task(variant, data, recipe, words=words, table=table)
+    else:
+        data = read_data(run["source"], data_dir, choose=partial(image_input, net, variant), seed=seed)
+        task = make_picture_task(net, variant, data, recipe)
+    task.net.load_state_dict(state)
+    return task, data, run
+
+
+def place(
+    task: Task, data: DataSet, run: dict[str, Any], *, name: str, version: int | None, replace: bool, models: Path
+) -> ModelSpec:
+    """Exports as this version, or the next free one. Raises ExportRefused."""
+    version = version or next_version(models / name)
+    folder = models / name / str(version)
+    if folder.exists() and not replace:
+        raise ExportRefused(f"{folder} exists: give another --version, or --replace")
+    return export(task, data, run, name=name, version=str(version), folder=folder)
 
 
 def next_version(folder: Path) -> int:
@@ -99,10 +116,10 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     spec = ModelSpec(
         name=name,
         version=version,
-        title=TITLES[data.name],
+        title=TITLES.get(data.name, f"{data.name}: {', '.join(data.labels)}"[:200]),
         task="image-classification" if isinstance(task, PictureTask) else "sentence-classification",
         labels=tuple(data.labels),
-        input=input_of(data),
+        input=data.input,
         scores="softmax",
         graph=Graph(sha256=hashlib.sha256(graph).hexdigest(), bytes=len(graph), opset=OPSET, ir=IR),
         net=Net(**run["net"]),
@@ -116,25 +133,19 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     spec = spec.model_copy(update={"metrics": measure(session, spec, data.test)})
     files, answers = golden_answers(data.name, spec, torch_scores)
     check_golden(session, spec, files, answers)
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "golden").mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(graph)
-    (folder / "model.json").write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
+    fresh = folder.with_name(f".{folder.name}.part")  # a running service sees a version whole, or not at all
+    shutil.rmtree(fresh, ignore_errors=True)
+    (fresh / "golden").mkdir(parents=True)
+    (fresh / "model.onnx").write_bytes(graph)
+    (fresh / "model.json").write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
     for file, content in files.items():
-        (folder / "golden" / file).write_bytes(content)
-    (folder / "golden" / "golden.json").write_text(
+        (fresh / "golden" / file).write_bytes(content)
+    (fresh / "golden" / "golden.json").write_text(
         json.dumps({"tolerance": TOLERANCE, "rows": answers}, indent=1) + "\n"
     )
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
     return spec
-
-
-def input_of(data: DataSet) -> ImageInput | SentenceInput:
-    if isinstance(data.test.rows, list):
-        return SentenceInput(max_characters=2000)
-    _, height, width, channels = data.test.rows.shape
-    return ImageInput(
-        height=height, width=width, channels=channels, fit="stretch", shorter_side=None, background="black"
-    )
 
 
 def scorer(task: Task, temperature: float) -> Any:
@@ -154,7 +165,11 @@ def scorer(task: Task, temperature: float) -> Any:
 @torch.no_grad()
 def round_as_stored(net: nn.Module) -> None:
     assert isinstance(net, TextCNN)
-    for weight in (net.tables[0].weight, *(conv.weight for conv in net.convs)):
+    tables = [table.weight for table in net.tables if isinstance(table, nn.Embedding)]
+    tables[0].copy_(torch.stack(tables).sum(0))  # channels are added, so one table can hold them all
+    for other in tables[1:]:
+        other.zero_()
+    for weight in (tables[0], *(conv.weight for conv in net.convs)):
         assert isinstance(weight, torch.Tensor)
         weight.copy_(weight.half().float())
 

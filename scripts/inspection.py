@@ -1,19 +1,26 @@
 """The `inspect` block of a spec: which tensors of the graph a person would want to see, so that nobody has to guess."""
 
+from typing import Literal
+
 import onnx
 
 from nets.textcnn import WIDTHS
 from service.spec import Inspect, Layer
 
 OPS = {"Conv": "convolution", "MaxPool": "max pooling", "Gemm": "fully connected", "MatMul": "fully connected"}
-METHODS = {"lenet5": "mlp_head", "convnetjs": "flatten_fc"}
+MLP_HEADS = ("lenet5", "alexnet")
+FLATTENED = ("convnetjs",)  # the others end in a mean over the picture
 
 
 def inspect_block(net: str, graph: onnx.ModelProto) -> Inspect:
     if net == "textcnn":
         return Inspect(method="textcnn", layers=tuple(layer for width in WIDTHS for layer in text_layers(width)))
-    method = METHODS[net]
-    return Inspect(method="mlp_head" if method == "mlp_head" else "flatten_fc", layers=tuple(picture_layers(graph)))
+    method: Literal["mlp_head", "flatten_fc", "gap_fc"] = "gap_fc"
+    if net in MLP_HEADS:
+        method = "mlp_head"
+    elif net in FLATTENED:
+        method = "flatten_fc"
+    return Inspect(method=method, layers=tuple(picture_layers(graph)))
 
 
 def text_layers(width: int) -> list[Layer]:

@@ -9,14 +9,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nets import ConvNetJS, LeNet5, LeNet5Of1998, TextCNN
+from nets import PICTURE_NETS, TextCNN
 from nets.servable import Pixels
+from nets.textcnn import Variant
 from scripts.augment import move, through_jpeg
 from scripts.datasets import DataSet, Split
+from scripts.preprocessing import pixels_of
 from scripts.recipes import Recipe
 from scripts.textgraph import UNKNOWN, tokenize, word_ids
 
 Batch = tuple[Tensor, Tensor]  # what the net takes, targets
+VARIANTS: dict[str, tuple[str, ...]] = {
+    **{net: tuple(forms) for net, forms in PICTURE_NETS.items()},
+    "textcnn": ("rand", "static", "non-static", "multichannel"),
+}
 
 
 class Task(Protocol):
@@ -36,19 +42,22 @@ class PictureTask:
 
     def batches(self, epoch_seed: int) -> Iterator[Batch]:
         random = torch.Generator().manual_seed(epoch_seed)
+        compressing = np.random.default_rng(epoch_seed)
         rows, targets = self.data.train.rows, torch.from_numpy(self.data.train.targets)
-        if self.recipe.jpeg:
-            rows = through_jpeg(rows, share=self.recipe.jpeg, random=np.random.default_rng(epoch_seed))
-        images = torch.from_numpy(np.array(rows))
         for chosen in torch.split(torch.randperm(len(targets), generator=random), self.recipe.batch):
-            moved = move(images[chosen], shift=self.recipe.shift, flip=self.recipe.flip, random=random)
+            images = rows[chosen.numpy()]
+            if self.recipe.jpeg:
+                through_jpeg(images, share=self.recipe.jpeg, random=compressing)
+            moved = move(torch.from_numpy(images), shift=self.recipe.shift, flip=self.recipe.flip, random=random)
             yield self.pixels(moved), targets[chosen]
 
     @torch.no_grad()
     def logits(self, net: nn.Module, split: Split) -> Tensor:
         net.eval()
-        images = torch.from_numpy(np.array(split.rows))
-        return torch.cat([net(self.pixels(part)) for part in torch.split(images, 500)])
+        on = next(net.parameters()).device
+        size = max(1, min(500, 2_000_000 // split.rows[0].size))  # rows whose maps fit into memory
+        parts = np.array_split(split.rows, range(size, len(split), size))
+        return torch.cat([net(self.pixels(torch.from_numpy(np.array(part))).to(on)).cpu() for part in parts])
 
 
 @dataclass
@@ -83,25 +92,23 @@ class SentenceTask:
     @torch.no_grad()
     def logits(self, net: nn.Module, split: Split) -> Tensor:
         net.eval()
-        return torch.cat([net(part) for part in torch.split(self.ids(split), 200)])
+        on = next(net.parameters()).device
+        return torch.cat([net(part.to(on)).cpu() for part in torch.split(self.ids(split), 200)])
 
 
-def make_task(net: str, variant: str, data: DataSet, recipe: Recipe, words: list[str] | None = None) -> Task:
-    """`words`: the vocabulary, where it is known already."""
+def make_picture_task(net: str, variant: str, data: DataSet, recipe: Recipe) -> PictureTask:
+    return PictureTask(PICTURE_NETS[net][variant](len(data.labels)), data, recipe, pixels_of(net, variant))
+
+
+def make_sentence_task(
+    variant: Variant, data: DataSet, recipe: Recipe, *, words: list[str], table: Tensor | None
+) -> SentenceTask:
+    """`table`: word vectors, one row a word, for every variant but rand."""
     labels = len(data.labels)
-    if net == "textcnn":
-        known = words or vocabulary(data.train.rows, recipe.min_count)
-        kim = TextCNN(len(known), labels, variant="rand")
-        task = SentenceTask(kim, data, recipe, known)
-        if recipe.prior and labels == 2:
-            add_prior(kim, task.ids(data.train), data.train.targets, recipe.prior)
-        return task
-    if net == "convnetjs":
-        return PictureTask(ConvNetJS(labels), data, recipe, Pixels())
-    return PictureTask(LeNet5Of1998(labels) if variant == "1998" else LeNet5(labels), data, recipe, Pixels(pad=2))
-
-
-VARIANTS: dict[str, tuple[str, ...]] = {"lenet5": ("modern", "1998"), "convnetjs": ("demo",), "textcnn": ("rand",)}
+    task = SentenceTask(TextCNN(len(words), labels, variant=variant, vectors=table), data, recipe, words)
+    if recipe.prior and labels == 2 and variant == "rand":
+        add_prior(task, recipe.prior)
+    return task
 
 
 def vocabulary(sentences: list[str], min_count: int) -> list[str]:
@@ -116,11 +123,13 @@ def vocabulary(sentences: list[str], min_count: int) -> list[str]:
 
 
 @torch.no_grad()
-def add_prior(net: TextCNN, ids: Tensor, targets: npt.NDArray[np.int64], strength: float) -> None:
+def add_prior(task: SentenceTask, strength: float) -> None:
     """Naive Bayes knows a word's side before the first step: its log-count ratio in the training rows (Wang and Manning
     2012), along one random direction of its vector. Worth two points on MR."""
-    table = net.tables[0].weight
+    assert isinstance(task.net, TextCNN)
+    table = task.net.tables[0].weight
     assert isinstance(table, Tensor)
+    ids, targets = task.ids(task.data.train), task.data.train.targets
     counts = torch.ones(2, len(table))
     for side in (0, 1):
         for row in ids[torch.from_numpy(targets == side)]:

@@ -19,8 +19,9 @@ from nets.textcnn import PAD, WIDTHS
 
 OPSET, IR = 20, 10
 UNKNOWN = 1
-# A word or number; an apostrophe and what follows ("'s", "'t"); any other sign alone.
-TOKEN = r"[\pL\pN]+|['’]\pL+|[^\s\pL\pN]"
+# A word or number with its accents; the endings that English joins by an apostrophe; any other sign alone. Spaces and
+# controls are told by their Unicode class, since RE2's \s knows those of ASCII only.
+TOKEN = r"[\pL\pM\pN]+|['’](?:s|t|re|ve|ll|d|m)\b|[^\pZ\pC\pL\pM\pN]"
 Array = npt.NDArray[Any]
 
 

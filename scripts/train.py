@@ -1,72 +1,97 @@
-"""Train a net on a named data set.
+"""Train a net, on a named data set or on your own pictures or sentences.
 
 python -m scripts.train --net lenet5 --data mnist --out runs/lenet5-mnist
-python -m scripts.train --net textcnn --data mr --out runs/textcnn-mr --data-dir my/files
-python -m scripts.train --net convnetjs --data cifar10 --out runs/convnetjs-cifar10 --resume
+python -m scripts.train --net textcnn --data mr --data-dir my/files --resume
+python -m scripts.train --net resnet18 --data photos/ --deploy
+python -m scripts.train --net textcnn --data reviews.csv --vectors glove.txt --deploy reviews
+python -m scripts.train --net resnet50 --weights imagenet --data photos.zip
+python -m scripts.train --net resnet152 --weights imagenet --deploy
 
-Leaves in --out: checkpoint.pt after each epoch, best.pt (weights alone), words.json for sentences, run.json,
-learning-curves.png and confusion.png.
+Leaves in --out: report.html, checkpoint.pt after each epoch, best.pt (weights alone), words.json for sentences,
+run.json, learning-curves.png and confusion.png. --deploy exports the run as the next version of a model, too.
 """
 
 import argparse
 import json
 import platform
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from scripts.baselines import baseline
-from scripts.calibration import calibrate, expected_calibration_error
-from scripts.datasets import DataSet, data_dir_default, load
+from scripts.calibration import calibrate_on
+from scripts.datasets import DataSet, data_dir_default
 from scripts.loop import train
+from scripts.owndata import read_data
 from scripts.plots import plot_confusion, plot_curves
-from scripts.recipes import RECIPES
-from scripts.task import VARIANTS, SentenceTask, make_task
+from scripts.preprocessing import image_input
+from scripts.recipes import Recipe, recipe_for
+from scripts.sources import LICENCES
+from scripts.start import start_from
+from scripts.task import VARIANTS, SentenceTask, Task, make_picture_task, make_sentence_task, vocabulary
+from scripts.vectors import fill_table, read_vectors
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train a net on a named data set.")
+    parser = argparse.ArgumentParser(description="Train a net.")
     parser.add_argument("--net", required=True, choices=VARIANTS)
-    parser.add_argument("--variant", help="lenet5: modern or 1998")
-    parser.add_argument("--data", required=True, choices=sorted({data for _, data in RECIPES}))
+    parser.add_argument("--variant", help="; ".join(f"{net}: {', '.join(v)}" for net, v in VARIANTS.items() if v[1:]))
+    parser.add_argument(
+        "--data",
+        required=True,
+        help=f"{', '.join(LICENCES)}; or a folder per class, a zip or tar of it, a table of path and label; or for "
+        "textcnn a CSV, TSV, JSON lines or Parquet file of text and label",
+    )
     parser.add_argument("--data-dir", type=Path, default=data_dir_default(), help="else $MAXPOOL_DATA, else downloaded")
-    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--out", type=Path, help="else runs/<net>-<data>")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--init", type=Path, help="start from another run's folder")
+    parser.add_argument("--vectors", type=Path, help="word vectors of GloVe or word2vec, for textcnn")
     args = parser.parse_args(arguments)
-    args.variant = args.variant or VARIANTS[args.net][0]
-    if (args.net, args.data) not in RECIPES or args.variant not in VARIANTS[args.net]:
-        parser.error(f"there is no recipe for {args.net} ({args.variant}) on {args.data}")
+    if args.vectors and args.net != "textcnn":
+        parser.error("--vectors are for textcnn")
+    args.variant = args.variant or ("non-static" if args.vectors else VARIANTS[args.net][0])
+    if args.variant not in VARIANTS[args.net]:
+        parser.error(f"{args.net} has the variants {', '.join(VARIANTS[args.net])}, not {args.variant}")
+    if (args.net == "textcnn" and args.variant != "rand") != bool(args.vectors):
+        parser.error("the variants static, non-static and multichannel start from --vectors, and rand from none")
+    args.out = args.out or Path("runs") / model_name(args.net, args.data)
     return args
+
+
+def model_name(net: str, data: str) -> str:
+    stem = Path(data).name.split(".")[0] or "data"
+    return re.sub(r"[^a-z0-9._-]+", "-", f"{net}-{stem}".lower())[:64]
 
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
-    recipe = RECIPES[args.net, args.data]
-    recipe = replace(recipe, epochs=args.epochs or recipe.epochs)
-    data = load(args.data, args.data_dir)
-    print(f"{data.description}: {data.split_sizes}; {recipe}")
+    choose = None if args.net == "textcnn" else partial(image_input, args.net, args.variant)
+    data = read_data(args.data, args.data_dir, choose=choose, seed=args.seed)
+    print("\n".join([f"{data.description}: {data.split_sizes}", *data.found]))
+    recipe = recipe_of(args, data)
+    print(recipe)
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
-    task = make_task(args.net, args.variant, data, recipe)
+    task = make_task(args, data, recipe)
     done = train(task, data, recipe, seed=args.seed, path=args.out / "checkpoint.pt", resume=args.resume)
     task.net.load_state_dict(done.best)
     torch.save(done.best, args.out / "best.pt")
-    if isinstance(task, SentenceTask):
-        (args.out / "words.json").write_text(json.dumps(task.words, ensure_ascii=False))
     logits = task.logits(task.net, data.validation).numpy()
-    calibration = calibrate_on(logits, data)
     run = {
         "net": {"name": args.net, "variant": args.variant, "parameters": trained_parameters(task.net)},
         "labels": data.labels,
-        "calibration": calibration,
+        "source": args.data,
+        "recipe": asdict(recipe),
+        "calibration": calibrate_on(logits, data.validation),
         "validation_accuracy": done.curve[done.best_epoch - 1][2],
         "baseline": baseline(data),
         "training": {
@@ -74,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
             "split_sizes": data.split_sizes,
             "command": command(args),
             "seed": args.seed,
-            "epochs": recipe.epochs,
+            "epochs": done.epoch,
             "best_epoch": done.best_epoch,
             "minutes": round(done.seconds / 60, 1),
             "date": date.today().isoformat(),
@@ -90,31 +115,48 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def recipe_of(args: argparse.Namespace, data: DataSet) -> Recipe:
+    recipe = recipe_for(
+        args.net,
+        args.data,
+        rows=len(data.train),
+        imbalance=data.imbalance,
+        side=getattr(data.input, "height", 0),
+        started=bool(args.init),
+    )
+    return replace(recipe, epochs=args.epochs or recipe.epochs)
+
+
+def make_task(args: argparse.Namespace, data: DataSet, recipe: Recipe) -> Task:
+    task: Task
+    if args.net == "textcnn":
+        words = vocabulary(data.train.rows, recipe.min_count)
+        vectors = read_vectors(args.vectors, set(words)) if args.vectors else {}
+        if vectors:
+            print(f"{len(vectors):,} of {len(words):,} words have a vector in {args.vectors}")
+        table = fill_table(words, vectors) if args.vectors else None
+        task = make_sentence_task(args.variant, data, recipe, words=words, table=table)
+        (args.out / "words.json").write_text(json.dumps(words, ensure_ascii=False))
+    else:
+        task = make_picture_task(args.net, args.variant, data, recipe)
+    if args.init:
+        print(start_from(task.net, args.init, words=task.words if isinstance(task, SentenceTask) else None))
+    return task
+
+
 def command(args: argparse.Namespace) -> str:
     """As anyone would type it, wherever the data and the results lie here."""
     words = f"python -m scripts.train --net {args.net} --data {args.data} --seed {args.seed}"
     words += f" --variant {args.variant}" if args.variant != VARIANTS[args.net][0] else ""
-    return words + (f" --epochs {args.epochs}" if args.epochs else "") + f" --out runs/{args.net}-{args.data}"
+    words += f" --vectors {args.vectors}" if args.vectors else ""
+    words += f" --init {args.init}" if args.init else ""
+    return (
+        words + (f" --epochs {args.epochs}" if args.epochs else "") + f" --out runs/{args.net}-{Path(args.data).stem}"
+    )
 
 
 def trained_parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
-
-
-def calibrate_on(logits: Any, data: DataSet) -> dict[str, Any]:
-    targets = data.validation.targets
-    temperature = calibrate(logits, targets)
-    return {
-        "temperature": round(temperature, 4),
-        "data": data.validation.name,
-        "ece_before": round(expected_calibration_error(softmax(logits), targets), 4),
-        "ece_after": round(expected_calibration_error(softmax(logits / temperature), targets), 4),
-    }
-
-
-def softmax(logits: Any) -> Any:
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
 
 
 if __name__ == "__main__":

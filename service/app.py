@@ -1,6 +1,8 @@
 """The assembly: settings in, an ASGI application out."""
 
+import asyncio
 import gc
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -25,6 +27,8 @@ from service.protocols.openapi import PATHS, predict_paths
 from service.protocols.replies import error_headers
 from service.settings import Settings
 
+log = logging.getLogger("maxpool")
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Models are loaded when the application starts, before it answers. Raises SettingsError."""
@@ -48,7 +52,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # What is loaded now stays for good. Left to the collector, a full pass over it stops the loop for 30 ms.
         gc.collect()
         gc.freeze()
+        watching = asyncio.create_task(watch(registry, settings)) if settings.reload_seconds else None
         yield
+        if watching:
+            watching.cancel()
         registry.close()
 
     app = FastAPI(title="Maxpool", version=__version__, summary="Convolutional networks over HTTP.", lifespan=lifespan)
@@ -67,6 +74,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app
+
+
+async def watch(registry: Registry, settings: Settings) -> None:
+    """Picks up what is put into the models folder, and drops what is taken out. Loading goes on beside the requests."""
+    while True:
+        await asyncio.sleep(settings.reload_seconds)
+        try:
+            registry.apply(await asyncio.to_thread(registry.changes, settings.models))
+        except OSError as error:  # a file that went away while it was looked at; the next look will tell
+            log.warning("the models folder could not be read: %s", error)
 
 
 def worker_count(settings: Settings, provider: str) -> int:

@@ -24,11 +24,12 @@ class Settings:
     max_inputs: int = 128  # in one request
     max_body_bytes: int = 32 * 1024 * 1024
     max_pixels: int = MAX_PIXELS  # of one picture, before it is decoded
+    reload_seconds: int = 5  # between two looks for new versions in the models folder; 0: none after the start
     grace_seconds: int = 30  # for requests under way when the process is told to stop
     log_level: str = "info"
 
     def __post_init__(self) -> None:
-        for name, least in (("port", 0), ("workers", 0), ("grace_seconds", 0)):
+        for name, least in (("port", 0), ("workers", 0), ("reload_seconds", 0), ("grace_seconds", 0)):
             self._require(name, getattr(self, name) >= least, f"at least {least}")
         for name in ("queue_rows", "max_inputs", "max_body_bytes", "max_pixels"):
             self._require(name, getattr(self, name) >= 1, "at least 1")

@@ -16,6 +16,8 @@ from service.metrics import Metrics
 from service.spec import NAME, VERSION
 
 log = logging.getLogger("maxpool")
+Key = tuple[str, str]  # name, version
+Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,18 @@ class Refused:
     reason: str
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What a look at the folder found to be new, changed or gone since the last one."""
+
+    loaded: tuple[Model, ...]
+    refused: tuple[Refused, ...]
+    gone: frozenset[Key]
+
+
 class Registry:
+    """`load` once, then `changes` (in any thread, it takes long) and `apply` (on the event loop, it takes no time)."""
+
     def __init__(self, *, cpus: int, provider: str, queue_rows: int, max_pixels: int, metrics: Metrics) -> None:
         self.provider = provider
         self._lanes = Lanes(cpus)
@@ -35,31 +48,64 @@ class Registry:
         self._limits = {"queue_rows": queue_rows, "max_pixels": max_pixels}
         self._metrics = metrics
         self._models: dict[str, dict[str, Model]] = {}  # name -> version -> model, the highest version last
-        self.refused: list[Refused] = []
+        self._seen: dict[Key, Fingerprint] = {}
+        self._refused: dict[Key, Refused] = {}
 
     def load(self, folder: Path) -> None:
-        """Every <name>/<version> of the folder. One that is refused leaves the others served."""
+        """Every <name>/<version> of the folder. One that is refused leaves the others served. Raises SettingsError."""
         if not folder.is_dir():
             raise SettingsError(f"the models folder {folder.absolute()} is missing: set MAXPOOL_MODELS to where it is")
-        for path in versions(folder):
-            name, version = path.parent.name, path.name
+        self.apply(self.changes(folder))
+
+    def changes(self, folder: Path) -> Changes:
+        """Loads and proves what is new in the folder, or other than it was; nothing is served differently yet."""
+        found = {(path.parent.name, path.name): path for path in versions(folder)}
+        loaded, refused = [], []
+        gone = frozenset(self._seen.keys() - found.keys())
+        for key, path in found.items():
+            seen = fingerprint(path)
+            if self._seen.get(key) == seen:
+                continue
+            self._seen[key] = seen
             try:
-                metrics = self._metrics.of_model(name, version)
-                model = Model(
-                    prove(path, provider=self.provider),
-                    lanes=self._lanes,
-                    readers=self.readers,
-                    metrics=metrics,
-                    **self._limits,
-                )
+                loaded.append(self._load_one(path))
             except ModelRefused as refusal:
-                log.error("%s version %s is not served: %s", name, version, refusal)
-                self.refused.append(Refused(name, version, str(refusal)))
-                self._metrics.ready.labels(name, version, self.provider).set(0)
+                refused.append(Refused(*key, str(refusal)))
+        for key in gone:
+            del self._seen[key]
+        return Changes(tuple(loaded), tuple(refused), gone)
+
+    def _load_one(self, path: Path) -> Model:
+        metrics = self._metrics.of_model(path.parent.name, path.name)
+        proven = prove(path, provider=self.provider)
+        return Model(proven, lanes=self._lanes, readers=self.readers, metrics=metrics, **self._limits)
+
+    def apply(self, changes: Changes) -> None:
+        """A version that could not be loaded again leaves what it was before serving."""
+        for model in changes.loaded:
+            key = (model.spec.name, model.spec.version)
+            of_name = {**self._models.get(key[0], {}), key[1]: model}
+            self._models[key[0]] = {version: of_name[version] for version in sorted(of_name, key=int)}
+            self._refused.pop(key, None)
+            self._metrics.ready.labels(*key, self.provider).set(1)
+            log.info("%s version %s is ready on %s", *key, model.provider)
+        for refusal in changes.refused:
+            self._refused[refusal.name, refusal.version] = refusal
+            self._metrics.ready.labels(refusal.name, refusal.version, self.provider).set(0)
+            log.error("%s version %s is not served: %s", refusal.name, refusal.version, refusal.reason)
+        for name, version in changes.gone:
+            self._refused.pop((name, version), None)
+            of_name = {other: model for other, model in self._models.get(name, {}).items() if other != version}
+            if of_name:
+                self._models[name] = of_name
             else:
-                self._models.setdefault(name, {})[version] = model
-                self._metrics.ready.labels(name, version, self.provider).set(1)
-                log.info("%s version %s is ready on %s", name, version, model.provider)
+                self._models.pop(name, None)
+            self._metrics.ready.labels(name, version, self.provider).set(0)
+            log.info("%s version %s is gone", name, version)
+
+    @property
+    def refused(self) -> list[Refused]:
+        return list(self._refused.values())
 
     def find(self, name: str, version: str | None) -> Model:
         """The named version, or the highest. Raises UnknownModel, Unavailable for one that was refused."""
@@ -88,7 +134,9 @@ class Registry:
 
     @property
     def ready(self) -> bool:
-        return bool(self._models) and not self.refused
+        """Every model answers. A new version that was refused beside an old one that serves is no reason to take this
+        process out of service: its status, the metrics and the log tell of it."""
+        return bool(self._models) and all(refusal.name in self._models for refusal in self.refused)
 
     def close(self) -> None:
         self._lanes.close()
@@ -110,3 +158,10 @@ def versions(folder: Path) -> list[Path]:
     """<name>/<version> folders, versions in numerical order; other names are left alone, as Triton does."""
     found = [path for path in folder.glob("*/*") if re.match(NAME, path.parent.name) and re.match(VERSION, path.name)]
     return sorted((path for path in found if path.is_dir()), key=lambda path: (path.parent.name, int(path.name)))
+
+
+def fingerprint(folder: Path) -> Fingerprint:
+    """Tells whether any file of a version was written since; no file is read for it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    stats = [(path, path.stat()) for path in files]
+    return tuple((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats)

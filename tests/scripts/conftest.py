@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from scripts.datasets import DIGITS, DataSet, Split
+from service.spec import ImageInput
+
+DIGIT_INPUT = ImageInput(height=28, width=28, channels=1, fit="stretch", background="black")
 
 
 def tiny_pictures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +29,7 @@ def tiny_digits() -> DataSet:
         Split(f"tiny {part}", *tiny_pictures(n, seed))
         for seed, (part, n) in enumerate((("train", 400), ("validation", 100), ("test", 100)))
     ]
-    return DataSet("mnist", DIGITS, *parts, "tiny bars")
+    return DataSet("mnist", DIGITS, *parts, "tiny bars", DIGIT_INPUT)
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

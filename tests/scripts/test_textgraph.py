@@ -16,7 +16,9 @@ WORDS = ["", "<unk>", "don", "'t", "panic", "!", "it", "'s", "42"]
         ("Don't PANIC!", ["don", "'t", "panic", "!"]),
         ("it’s 42", ["it", "’s", "42"]),
         ("naïve 日本語 🙂", ["naïve", "日本語", "🙂"]),
-        (" \t\n", []),
+        ("rock'n'roll o'clock", ["rock", "'", "n", "'", "roll", "o", "'", "clock"]),
+        ("東京\u3000cafe\u0301 a\x85b", ["東京", "cafe\u0301", "a", "b"]),
+        (" \t\n\u00a0", []),
     ],
 )
 def test_sentences_are_cut_into_lower_case_words_and_signs(sentence: str, tokens: list[str]) -> None:

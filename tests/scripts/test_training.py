@@ -19,7 +19,7 @@ from scripts.export import ExportRefused, check_parity, export, graph_of
 from scripts.loop import train
 from scripts.measure import measure, wilson
 from scripts.recipes import RECIPES
-from scripts.task import make_task
+from scripts.task import make_picture_task
 from scripts.train import command, parse_args
 from service.engine.proof import prove
 from service.engine.session import Session
@@ -34,14 +34,14 @@ from pathlib import Path
 from scripts.datasets import DIGITS, DataSet, Split
 from scripts.loop import train
 from scripts.recipes import RECIPES
-from scripts.task import make_task
-from tests.scripts.conftest import tiny_pictures
+from scripts.task import make_picture_task
+from tests.scripts.conftest import DIGIT_INPUT, tiny_pictures
 
 parts = [Split(part, *tiny_pictures(n, seed)) for seed, (part, n) in enumerate((("a", 400), ("b", 100), ("c", 100)))]
-data = DataSet("mnist", DIGITS, *parts, "tiny bars")
+data = DataSet("mnist", DIGITS, *parts, "tiny bars", DIGIT_INPUT)
 recipe = replace(RECIPES["lenet5", "mnist"], epochs=6, batch=50)
 torch.manual_seed(3)
-train(make_task("lenet5", "modern", data, recipe), data, recipe, seed=3, path=Path(sys.argv[1]), resume=True)
+train(make_picture_task("lenet5", "modern", data, recipe), data, recipe, seed=3, path=Path(sys.argv[1]), resume=True)
 """
 
 
@@ -70,7 +70,7 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(tmp_path: Path) -> None:
 
 def test_a_trained_net_is_exported_proven_and_measured(tmp_path: Path, tiny_digits: DataSet) -> None:
     torch.manual_seed(0)
-    task = make_task("lenet5", "modern", tiny_digits, RECIPE)
+    task = make_picture_task("lenet5", "modern", tiny_digits, RECIPE)
     done = train(task, tiny_digits, RECIPE, seed=0, path=tmp_path / "checkpoint.pt", resume=False)
     assert done.best_epoch == 1 + max(range(len(done.curve)), key=lambda at: (done.curve[at][2], at))
     task.net.load_state_dict(done.best)
@@ -128,7 +128,7 @@ def test_the_recorded_command_is_what_anyone_can_type() -> None:
 
 def test_the_c3_table_survives_export(tiny_digits: DataSet) -> None:
     torch.manual_seed(0)
-    task = make_task("lenet5", "1998", tiny_digits, RECIPE)
+    task = make_picture_task("lenet5", "1998", tiny_digits, RECIPE)
     graph = graph_of(task, 1.0)
     Session(graph, provider="cpu").run(tiny_digits.test.rows)
     arrays = [numpy_helper.to_array(tensor) for tensor in onnx.load_from_string(graph).graph.initializer]
