@@ -1,7 +1,6 @@
 """Which labels are taken for which, and what follows of it: precision, recall and F1 of each label."""
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -63,5 +62,5 @@ def confusions(counts: Counts) -> list[Confusion]:
 
 def most_mixed(counts: Counts) -> tuple[int, int]:
     """The two labels that are taken for one another most often, either way."""
-    both = counts + counts.T
-    return max(combinations(range(len(counts)), 2), key=lambda pair: int(both[pair]))
+    one, other = np.unravel_index(np.triu(counts + counts.T, 1).argmax(), counts.shape)
+    return int(one), int(other)

@@ -105,7 +105,9 @@ def confusion_matrix_of(counts: Counts, labels: Labels) -> Markup:
             # 2 % of a row must be seen, so the tint rises faster than the share
             cells.append(element("td", f"{count}", class_=kind, style=f"--tint:{100 * share**0.6:.0f}%"))
         rows.append(element("tr", name(labels[true]), *cells))
-    head = element("thead", element("tr", element("th", "true ↓ answered →", class_="corner", scope="col"), *turned))
+    head = element(
+        "thead", element("tr", element("th", "true\u00a0↓ answered\u00a0→", class_="corner", scope="col"), *turned)
+    )
     return element(
         "div", element("table", head, element("tbody", *rows), class_="matrix"), class_="scroll", tabindex="0"
     )
