@@ -11,6 +11,7 @@ SURE = 200  # fewer say nothing about the scores
 SCARCE = 10  # rows of a label
 UNEQUAL = 1.5
 LONG = 60  # characters of a label
+SLIGHT = 0.05  # a temperature's distance from 1
 CLOSE = 0.05  # a calibration error that most uses can live with
 
 
@@ -114,11 +115,11 @@ def scores_sentence(judged: Judgement) -> str:
 
 
 def temperature_sentence(temperature: float) -> str:
+    if abs(temperature - 1) < SLIGHT:
+        return f"The net alone needs hardly any correction: the temperature is {temperature:.4g}."
     if temperature > 1:
         return f"The net alone is too sure of itself; dividing its logits by {temperature:.4g} lowers its scores."
-    if temperature < 1:
-        return f"The net alone is not sure enough; dividing its logits by {temperature:.4g} raises its scores."
-    return "The net alone needs no correction: the temperature is 1."
+    return f"The net alone is not sure enough; dividing its logits by {temperature:.4g} raises its scores."
 
 
 def sizes_sentence(counts: dict[str, list[int]]) -> str:

@@ -16,6 +16,7 @@ from scripts.markup import element
 from scripts.report import Report, write_report
 from scripts.reportrows import least_certain_hits, surest_mistakes
 from scripts.reporttables import per_cent
+from scripts.reportwords import balance_sentence, temperature_sentence
 from service.cpus import cpu_count
 
 HOSTILE = "<script>alert('x')</script>\"&"
@@ -234,11 +235,44 @@ def test_scores_are_believed_only_when_they_are_true(tmp_path: Path) -> None:
     report = report_of(("ant", "bee", "cow"), targets, answers)
     for score, sentence in (
         (0.8, "Its scores can be believed"),
+        (0.82, "Its scores can roughly be believed"),
+        (0.6, "points off, mostly too low"),
         (0.98, "can not be taken at their word: on average they are 1"),
     ):
         margin = 2 * np.log(2 * score / (1 - score))  # the temperature is 2
         honest = replace(report, logits=logits_of(answers, 3, margin))
         assert sentence in written(honest, tmp_path).text
+
+
+def test_what_the_temperature_did_is_said_in_words() -> None:
+    assert "too sure" in temperature_sentence(1.5)
+    assert "not sure enough" in temperature_sentence(0.8)
+    assert "hardly any correction" in temperature_sentence(1.01)
+
+
+def test_a_run_without_a_baseline_and_with_few_rows_says_less(tmp_path: Path) -> None:
+    labels = tuple(f"species {number}" for number in range(25))
+    targets, _ = some(100, 25, right=1)
+    report = report_of(labels, targets, targets)
+    report.run["baseline"] = None
+    page = written(report, tmp_path)
+    assert "baseline" not in page.text
+    assert "100 rows are too few to say" in page.text
+    assert "None: every test row was answered rightly." in page.text
+
+
+def test_unequal_labels_are_named() -> None:
+    counts = {"train": [30, 120, 40], "test": [1, 1, 1]}
+    labels = ("ant", "bee", "cow")
+    assert "“bee” has 4.0 times the train rows of “ant”, 120 to 30." in balance_sentence(counts, labels)
+    assert "balanced: 30 to 40 train rows" in balance_sentence({"train": [30, 40, 30]}, labels)
+
+
+def test_labels_found_equally_well_are_not_ranked(tmp_path: Path) -> None:
+    targets, _ = some(300, 3, right=1)
+    answers = np.where(np.arange(300) < 60, (targets + 1) % 3, targets)
+    page = written(report_of(("ant", "bee", "cow"), targets, answers), tmp_path)
+    assert "The two labels it mixes up most are “ant” and “bee”: 20 of its 60 mistakes." in page.text
 
 
 def test_hostile_text_is_shown_and_never_run(tmp_path: Path) -> None:
