@@ -22,6 +22,7 @@ MAY_IMPORT = {
         "service.spec",
         "service.images",
         "service.sentences",
+        "service.cpus",
         "service.errors",
         "service.engine.session",
     },
