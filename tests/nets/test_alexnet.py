@@ -28,6 +28,16 @@ def test_the_shapes_and_multiply_adds_are_those_of_the_paper() -> None:
     assert multiply_adds(net, picture) == 724_406_816
 
 
+def test_responses_are_normalised_before_the_first_two_poolings_by_the_paper_s_constants() -> None:
+    net = AlexNet(10)
+    seen: list[tuple[int, ...]] = []
+    net.lrn.register_forward_hook(lambda _, inputs, out: seen.append(tuple(out.shape[1:])))
+    net.eval()(torch.zeros(1, 3, 227, 227))
+    assert seen == [(96, 55, 55), (256, 27, 27)]
+    maps = torch.randn(1, 96, 3, 3) * 100
+    assert torch.allclose(net.lrn(maps), nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)(maps), rtol=1e-5)
+
+
 def test_weights_start_as_in_the_paper() -> None:
     net = AlexNet(10)
     for layer in (net.conv1, net.conv3, net.fc6, net.fc8):
