@@ -1,7 +1,12 @@
-"""Small data sets in the files' own formats: bars and blobs for MNIST, made-up questions for TREC."""
+"""Small data sets in the files' own formats: bars and blobs for MNIST, made-up questions for TREC. A web server."""
 
+import functools
 import gzip
+import http.server
 import struct
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +41,32 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}i", *array.shape)
     path.write_bytes(gzip.compress(head + array.tobytes()))
+
+
+@dataclass
+class Web:
+    folder: Path
+    url: str
+    asked: list[str] = field(default_factory=list)  # the paths, in order
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    """A web server of a folder's files."""
+    (tmp_path / "web").mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            site.asked.append(self.path)
+
+        def log_error(self, format: str, *args: object) -> None:
+            pass
+
+    handler = functools.partial(Handler, directory=str(tmp_path / "web"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        site = Web(tmp_path / "web", f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield site
+        server.shutdown()
+        thread.join()

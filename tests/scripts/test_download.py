@@ -1,14 +1,11 @@
-import functools
 import gzip
 import hashlib
-import http.server
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts.download import ChecksumError, File, obtain
+from tests.scripts.conftest import Web
 
 CONTENT = b"the same bytes either way" * 1000
 
@@ -18,23 +15,10 @@ def file(url: str, digest: str = hashlib.sha256(CONTENT).hexdigest()) -> File:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
-    """A web server with some.txt; its URL, and the paths that were asked for."""
-    (tmp_path / "web").mkdir()
-    (tmp_path / "web" / "some.txt").write_bytes(CONTENT)
-    asked: list[str] = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            asked.append(self.path)
-
-    handler = functools.partial(Handler, directory=str(tmp_path / "web"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-        thread.join()
+def served(web: Web) -> tuple[str, list[str]]:
+    """The URL of a web server with some.txt, and the paths that were asked for."""
+    (web.folder / "some.txt").write_bytes(CONTENT)
+    return web.url, web.asked
 
 
 def test_a_file_is_downloaded_once_and_checked(tmp_path: Path, served: tuple[str, list[str]]) -> None:
@@ -76,3 +60,13 @@ def test_a_checksum_of_unzipped_bytes_holds_whatever_the_gzip_header(tmp_path: P
     for mtime in (0, 1_000_000_000):
         (tmp_path / "some.gz").write_bytes(gzip.compress(CONTENT, mtime=mtime))
         assert obtain(wanted, tmp_path)
+
+
+def test_a_checksum_of_which_only_the_first_digits_are_published_is_held_to_them(
+    tmp_path: Path, served: tuple[str, list[str]]
+) -> None:
+    url, _ = served
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    assert obtain(file(url, digest[:8]), None, tmp_path / "cache").read_bytes() == CONTENT
+    with pytest.raises(ChecksumError, match=f"expected {digest[1:9]}, found {digest}"):
+        obtain(file(url, digest[1:9]), None, tmp_path / "cache")
