@@ -56,6 +56,14 @@ class DataSet:
         return LICENCES.get(self.name, "that of your data")
 
     @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Split -> label -> rows."""
+        return {
+            part: dict(zip(self.labels, np.bincount(split.targets, minlength=len(self.labels)).tolist(), strict=True))
+            for part, split in (("train", self.train), ("validation", self.validation), ("test", self.test))
+        }
+
+    @property
     def imbalance(self) -> float:
         """How many times more training rows the most frequent label has than the rarest."""
         counts = np.bincount(self.train.targets, minlength=len(self.labels))

@@ -9,6 +9,7 @@ Refused unless the graph answers as the torch net does, whoever shares the batch
 import argparse
 import hashlib
 import json
+import logging
 import shutil
 from functools import partial
 from pathlib import Path
@@ -25,13 +26,16 @@ from scripts import golden
 from scripts.datasets import DataSet, data_dir_default
 from scripts.inspection import inspect_block
 from scripts.measure import measure, rows_of
+from scripts.official import official_run
 from scripts.owndata import read_data
 from scripts.preprocessing import image_input
 from scripts.recipes import Recipe
 from scripts.task import PictureTask, SentenceTask, Task, make_picture_task, make_sentence_task
 from scripts.textgraph import IR, OPSET, text_graph, word_ids
+from scripts.weights import choose as choose_weights
 from service.engine.session import Session
-from service.spec import Graph, ModelSpec, Net, Parity, SentenceInput, Training
+from service.images import open_picture
+from service.spec import Graph, ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
 
 PARITY = 1e-5
 TOLERANCE = 1e-4
@@ -43,6 +47,7 @@ TITLES = {
     "sst2": "Whether a sentence about a film is positive",
     "subj": "Whether a sentence tells an opinion or a plot",
     "trec": "What a question asks for",
+    "imagenet": "Photos of a thousand kinds of things",
 }
 
 
@@ -76,7 +81,10 @@ def read_run(folder: Path, data_dir: Path | None) -> tuple[Task, DataSet, dict[s
     run = json.loads((folder / "run.json").read_text())
     net, variant, seed = run["net"]["name"], run["net"]["variant"], run["training"]["seed"]
     state = torch.load(folder / "best.pt", weights_only=True)
+    if run["source"] == "imagenet":
+        return official_run(net, run["training"]["command"])
     recipe = Recipe(**run["recipe"])
+    weights = choose_weights(net) if run["weights"] else None
     task: Task
     if net == "textcnn":
         data = read_data(run["source"], data_dir, choose=None, seed=seed)
@@ -84,7 +92,7 @@ def read_run(folder: Path, data_dir: Path | None) -> tuple[Task, DataSet, dict[s
         table = None if variant == "rand" else state["tables.0.weight"]
         task = make_sentence_task(variant, data, recipe, words=words, table=table)
     else:
-        data = read_data(run["source"], data_dir, choose=partial(image_input, net, variant), seed=seed)
+        data = read_data(run["source"], data_dir, choose=partial(image_input, net, variant, weights), seed=seed)
         task = make_picture_task(net, variant, data, recipe)
     task.net.load_state_dict(state)
     return task, data, run
@@ -107,12 +115,12 @@ def next_version(folder: Path) -> int:
 
 def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version: str, folder: Path) -> ModelSpec:
     """Writes the folder and returns its spec. Raises ExportRefused and writes nothing when a check fails."""
-    temperature = run["calibration"]["temperature"]
+    temperature = run["calibration"]["temperature"] if run["calibration"] else 1.0
     torch_scores = scorer(task, temperature)
     graph = graph_of(task, temperature)
     onnx.checker.check_model(onnx.load_from_string(graph))
     session = Session(graph, provider="cpu")
-    rows = data.validation.rows[:500]
+    rows = rows_for_parity(data)
     spec = ModelSpec(
         name=name,
         version=version,
@@ -130,7 +138,8 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
         inspect=inspect_block(run["net"]["name"], onnx.load_from_string(graph)),
     )
     check_batch_invariance(session, rows)
-    spec = spec.model_copy(update={"metrics": measure(session, spec, data.test)})
+    if len(data.test):
+        spec = spec.model_copy(update={"metrics": measure(session, spec, data.test)})
     files, answers = golden_answers(data.name, spec, torch_scores)
     check_golden(session, spec, files, answers)
     fresh = folder.with_name(f".{folder.name}.part")  # a running service sees a version whole, or not at all
@@ -146,6 +155,14 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     return spec
+
+
+def rows_for_parity(data: DataSet) -> Any:
+    """Of the validation rows as many as can be run in a moment; our own drawings where there are none."""
+    if not len(data.validation):
+        assert isinstance(data.input, ImageInput)
+        return np.stack([open_picture(each).decode(data.input) for each in golden.pictures(data.name).values()])
+    return data.validation.rows[: 500 if isinstance(data.input, SentenceInput) or data.input.height <= 64 else 32]
 
 
 def scorer(task: Task, temperature: float) -> Any:
@@ -185,7 +202,10 @@ def graph_of(task: Task, temperature: float) -> bytes:
         return text
     assert isinstance(task, PictureTask)
     servable = Servable(task.pixels, task.net, temperature=temperature).eval()
-    example = torch.from_numpy(np.array(task.data.test.rows[:2]))
+    given = task.data.input
+    assert isinstance(given, ImageInput)
+    example = torch.zeros(2, given.height, given.width, given.channels, dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of every package that it could also do without
     program = torch.onnx.export(
         servable,
         (example,),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nets import TextCNN
+from nets.googlenet import AUX_WEIGHT
 from scripts import checkpoint
 from scripts.checkpoint import Checkpoint
 from scripts.datasets import DataSet
@@ -91,13 +92,13 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def loss_of(answer: Any, wanted: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
-    """Auxiliary heads, which GoogLeNet has in training, count 0.3 each (Szegedy et al. 2014, section 5)."""
+    """Auxiliary heads, which GoogLeNet has in training, count less (Szegedy et al. 2014, section 5)."""
     logits, *auxiliary = answer if isinstance(answer, tuple) else (answer,)
     losses = [
         F.cross_entropy(each.float(), wanted, weight=weights, label_smoothing=smoothing)
         for each in (logits, *auxiliary)
     ]
-    return losses[0] + 0.3 * sum(losses[1:], torch.zeros_like(losses[0]))
+    return losses[0] + AUX_WEIGHT * sum(losses[1:], torch.zeros_like(losses[0]))
 
 
 def label_weights(data: DataSet) -> Tensor:

@@ -1,6 +1,7 @@
 """How each net takes its pictures: a size that fits the net and the data, and the arithmetic inside the graph."""
 
 from nets.servable import Pixels
+from scripts.weights import Weights
 from service.spec import ImageInput
 
 # Of the pictures of ImageNet, channel by channel, as all its published weights expect them.
@@ -9,11 +10,21 @@ FIXED = {"lenet5": 28, "convnetjs": 32, "alexnet": 227}  # their last layers cou
 CIFAR_NETS = ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110")
 
 
-def image_input(net: str, variant: str, sides: list[int]) -> ImageInput:
+def image_input(net: str, variant: str, weights: Weights | None, sides: list[int]) -> ImageInput:
     """For pictures whose shorter sides are these, in pixels. Nets that end in a mean over the picture take the middle
-    one of these sides, within what they were made for, in steps of 32, by which they divide it."""
+    one of these sides, within what they were made for, in steps of 32, by which they divide it; published weights keep
+    what they were trained with."""
+    if weights:
+        return ImageInput(
+            height=weights.crop,
+            width=weights.crop,
+            channels=3,
+            fit="crop",
+            shorter_side=weights.shorter_side,
+            background="white",
+        )
     if net in FIXED:
-        side = 224 if (net, variant) == ("alexnet", "2014") else FIXED[net]
+        side = 224 if (net, variant) == ("alexnet", "torchvision") else FIXED[net]
     else:
         least, most = (32, 64) if net in CIFAR_NETS else (64, 224)
         side = max(least, min(most, 32 * round(sorted(sides)[len(sides) // 2] / 32)))

@@ -1,6 +1,7 @@
 """A net that starts from the weights of another run: what fits is taken, what does not is learned anew."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ def start_from(net: nn.Module, run: Path, *, words: list[str] | None) -> str:
     return take_over(net, state, of=str(run))
 
 
-def take_over(net: nn.Module, state: dict[str, Tensor], *, of: str) -> str:
+def take_over(net: nn.Module, state: Mapping[str, Tensor], *, of: str) -> str:
     own = net.state_dict()
     fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
     if not fitting:

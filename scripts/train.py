@@ -13,13 +13,13 @@ run.json, learning-curves.png and confusion.png. --deploy exports the run as the
 
 import argparse
 import json
-import platform
 import re
+import shlex
 from dataclasses import asdict, replace
 from datetime import date
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,15 +27,20 @@ from torch import nn
 from scripts.baselines import baseline
 from scripts.calibration import calibrate_on
 from scripts.datasets import DataSet, data_dir_default
+from scripts.export import place
+from scripts.hardware import hardware
 from scripts.loop import train
+from scripts.official import official_run, packages
 from scripts.owndata import read_data
 from scripts.plots import plot_confusion, plot_curves
 from scripts.preprocessing import image_input
 from scripts.recipes import Recipe, recipe_for
+from scripts.report import Report, write_report
 from scripts.sources import LICENCES
-from scripts.start import start_from
+from scripts.start import start_from, take_over
 from scripts.task import VARIANTS, SentenceTask, Task, make_picture_task, make_sentence_task, vocabulary
 from scripts.vectors import fill_table, read_vectors
+from scripts.weights import WEIGHTS, official
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -44,7 +49,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--variant", help="; ".join(f"{net}: {', '.join(v)}" for net, v in VARIANTS.items() if v[1:]))
     parser.add_argument(
         "--data",
-        required=True,
         help=f"{', '.join(LICENCES)}; or a folder per class, a zip or tar of it, a table of path and label; or for "
         "textcnn a CSV, TSV, JSON lines or Parquet file of text and label",
     )
@@ -54,17 +58,33 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--init", type=Path, help="start from another run's folder")
+    parser.add_argument("--weights", choices=["imagenet"], help="start from torchvision's; without --data serve those")
     parser.add_argument("--vectors", type=Path, help="word vectors of GloVe or word2vec, for textcnn")
+    parser.add_argument("--deploy", nargs="?", const="", metavar="NAME", help="export as the model's next version, too")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="where --deploy puts it")
     args = parser.parse_args(arguments)
+    if args.weights:
+        if args.net not in WEIGHTS:
+            parser.error(f"there are weights of {', '.join(WEIGHTS)}, not of {args.net}")
+        if (args.variant or "torchvision") != "torchvision" or args.init:
+            parser.error("--weights are of the variant torchvision, and leave nothing for --init")
+    elif not args.data:
+        parser.error("--data is needed: a named data set, or your own")
     if args.vectors and args.net != "textcnn":
         parser.error("--vectors are for textcnn")
-    args.variant = args.variant or ("non-static" if args.vectors else VARIANTS[args.net][0])
+    args.variant = args.variant or default_variant(args)
     if args.variant not in VARIANTS[args.net]:
         parser.error(f"{args.net} has the variants {', '.join(VARIANTS[args.net])}, not {args.variant}")
     if (args.net == "textcnn" and args.variant != "rand") != bool(args.vectors):
         parser.error("the variants static, non-static and multichannel start from --vectors, and rand from none")
-    args.out = args.out or Path("runs") / model_name(args.net, args.data)
+    args.out = args.out or Path("runs") / model_name(args.net, args.data or "imagenet")
     return args
+
+
+def default_variant(args: argparse.Namespace) -> str:
+    if args.weights:
+        return "torchvision"
+    return "non-static" if args.vectors else VARIANTS[args.net][0]
 
 
 def model_name(net: str, data: str) -> str:
@@ -74,22 +94,39 @@ def model_name(net: str, data: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
-    choose = None if args.net == "textcnn" else partial(image_input, args.net, args.variant)
+    args.out.mkdir(parents=True, exist_ok=True)
+    task, data, run = train_run(args) if args.data else official_run(args.net, command(args))
+    torch.save(task.net.state_dict(), args.out / "best.pt")
+    (args.out / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
+    if args.deploy is not None:
+        name = args.deploy or model_name(args.net, args.data or "imagenet")
+        spec = place(task, data, run, name=name, version=None, replace=False, models=args.models)
+        print(f"{args.models / spec.name / spec.version} is proven and in place")
+    return 0
+
+
+def train_run(args: argparse.Namespace) -> tuple[Task, DataSet, dict[str, Any]]:
+    """The trained net, its data, and what run.json says. Leaves the plots and the report."""
+    weights = official(args.net) if args.weights else None
+    choose = None
+    if args.net != "textcnn":
+        choose = partial(image_input, args.net, args.variant, weights[0] if weights else None)
     data = read_data(args.data, args.data_dir, choose=choose, seed=args.seed)
     print("\n".join([f"{data.description}: {data.split_sizes}", *data.found]))
     recipe = recipe_of(args, data)
     print(recipe)
-    args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     task = make_task(args, data, recipe)
+    if weights:
+        print(take_over(task.net, weights[1], of=weights[0].file.name))
     done = train(task, data, recipe, seed=args.seed, path=args.out / "checkpoint.pt", resume=args.resume)
     task.net.load_state_dict(done.best)
-    torch.save(done.best, args.out / "best.pt")
     logits = task.logits(task.net, data.validation).numpy()
     run = {
         "net": {"name": args.net, "variant": args.variant, "parameters": trained_parameters(task.net)},
         "labels": data.labels,
         "source": args.data,
+        "weights": bool(weights),
         "recipe": asdict(recipe),
         "calibration": calibrate_on(logits, data.validation),
         "validation_accuracy": done.curve[done.best_epoch - 1][2],
@@ -103,16 +140,28 @@ def main(arguments: list[str] | None = None) -> int:
             "best_epoch": done.best_epoch,
             "minutes": round(done.seconds / 60, 1),
             "date": date.today().isoformat(),
-            "packages": {name: version(name) for name in ("torch", "onnx", "onnxruntime", "numpy", "pillow")}
-            | {"python": platform.python_version()},
+            "packages": packages(),
             "licence": data.licence,
         },
     }
-    (args.out / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
     plot_curves(done.curve, args.out / "learning-curves.png")
     plot_confusion(data.validation.targets, logits.argmax(1), data.labels, args.out / "confusion.png")
+    write_report(
+        Report(
+            title=f"{args.net} on {data.name}",
+            run=run,
+            found=tuple(data.found),
+            counts=data.counts,
+            curve=done.curve,
+            test=data.test,
+            logits=task.logits(task.net, data.test).numpy() if len(data.test) else logits[:0],
+            hardware=hardware(),
+        ),
+        args.out / "report.html",
+    )
     print(f"best epoch {done.best_epoch}: validation {run['validation_accuracy']:.2%}; baseline {run['baseline']}")
-    return 0
+    print(f"the whole story: {args.out / 'report.html'}")
+    return task, data, run
 
 
 def recipe_of(args: argparse.Namespace, data: DataSet) -> Recipe:
@@ -122,7 +171,7 @@ def recipe_of(args: argparse.Namespace, data: DataSet) -> Recipe:
         rows=len(data.train),
         imbalance=data.imbalance,
         side=getattr(data.input, "height", 0),
-        started=bool(args.init),
+        started=bool(args.init or args.weights),
     )
     return replace(recipe, epochs=args.epochs or recipe.epochs)
 
@@ -146,8 +195,10 @@ def make_task(args: argparse.Namespace, data: DataSet, recipe: Recipe) -> Task:
 
 def command(args: argparse.Namespace) -> str:
     """As anyone would type it, wherever the data and the results lie here."""
-    words = f"python -m scripts.train --net {args.net} --data {args.data} --seed {args.seed}"
-    words += f" --variant {args.variant}" if args.variant != VARIANTS[args.net][0] else ""
+    words = f"python -m scripts.train --net {args.net}"
+    words += f" --data {shlex.quote(args.data)} --seed {args.seed}" if args.data else ""
+    words += f" --weights {args.weights}" if args.weights else ""
+    words += f" --variant {args.variant}" if args.variant != default_variant(args) else ""
     words += f" --vectors {args.vectors}" if args.vectors else ""
     words += f" --init {args.init}" if args.init else ""
     return (
