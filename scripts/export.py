@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from nets import TextCNN
 from nets.servable import Servable
 from scripts import golden
 from scripts.datasets import DataSet, data_dir_default
+from scripts.download import ChecksumError
 from scripts.inspection import inspect_block
 from scripts.measure import measure, rows_of
 from scripts.official import official_run
@@ -32,6 +34,7 @@ from scripts.preprocessing import image_input
 from scripts.recipes import Recipe
 from scripts.task import PictureTask, SentenceTask, Task, make_picture_task, make_sentence_task
 from scripts.textgraph import IR, OPSET, text_graph, word_ids
+from scripts.weights import WeightsRefused
 from scripts.weights import choose as choose_weights
 from service.engine.session import Session
 from service.images import open_picture
@@ -55,6 +58,10 @@ class ExportRefused(Exception):
     pass
 
 
+# What a command says in one sentence, instead of a traceback: these are about what it was given.
+REFUSALS = (ValueError, OSError, ChecksumError, WeightsRefused, ExportRefused)
+
+
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Export a training run as a model.")
     parser.add_argument("run", type=Path)
@@ -68,8 +75,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
-    task, data, run = read_run(args.run, args.data_dir)
-    spec = place(task, data, run, name=args.name, version=args.version, replace=args.replace, models=args.models)
+    try:
+        task, data, run = read_run(args.run, args.data_dir)
+        spec = place(task, data, run, name=args.name, version=args.version, replace=args.replace, models=args.models)
+    except REFUSALS as error:
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+        return 2
     print(f"{spec.name}/{spec.version}: {spec.graph.bytes / 1e6:.1f} MB, parity {spec.parity}")
     for metrics in spec.metrics:
         print(f"  {metrics.data}: {metrics.accuracy:.2%}, n={metrics.n}, ECE {metrics.ece}")
@@ -77,7 +88,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def read_run(folder: Path, data_dir: Path | None) -> tuple[Task, DataSet, dict[str, Any]]:
-    """What scripts.train left: the trained net, its data, run.json. Raises FileNotFoundError for an unfinished run."""
+    """What scripts.train left: the trained net, its data, run.json. Raises FileNotFoundError for an unfinished run,
+    ExportRefused where the data is no longer what it was trained on."""
+    if not (folder / "run.json").exists():
+        raise FileNotFoundError(f"{folder} has no run.json: expected the folder of a finished training run")
     run = json.loads((folder / "run.json").read_text())
     net, variant, seed = run["net"]["name"], run["net"]["variant"], run["training"]["seed"]
     state = torch.load(folder / "best.pt", weights_only=True)
@@ -88,14 +102,29 @@ def read_run(folder: Path, data_dir: Path | None) -> tuple[Task, DataSet, dict[s
     task: Task
     if net == "textcnn":
         data = read_data(run["source"], data_dir, choose=None, seed=seed)
+        check_same(data, run)
         words = json.loads((folder / "words.json").read_text())
         table = None if variant == "rand" else state["tables.0.weight"]
         task = make_sentence_task(variant, data, recipe, words=words, table=table)
     else:
         data = read_data(run["source"], data_dir, choose=partial(image_input, net, variant, weights), seed=seed)
+        check_same(data, run)
         task = make_picture_task(net, variant, data, recipe)
     task.net.load_state_dict(state)
     return task, data, run
+
+
+def check_same(data: DataSet, run: dict[str, Any]) -> None:
+    """Rows that were added or taken away are split in another way: what is then held out, the net has seen."""
+    for what, now, then in (
+        ("labels", list(data.labels), run["labels"]),
+        ("rows", data.split_sizes, run["training"]["split_sizes"]),
+    ):
+        if now != then:
+            raise ExportRefused(
+                f"{run['source']} has other {what} than the run was trained on ({then}, now {now}): train again, or "
+                "put the data back"
+            )
 
 
 def place(
