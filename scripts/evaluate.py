@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if spec.training is None:
         raise SystemExit(f"{args.model} was not trained here: its spec names no data to evaluate on")
     data = load(spec.training.command.split("--data ")[1].split()[0], args.data_dir)
-    session = Session((args.model / "model.onnx").read_bytes(), provider="cpu")
+    session = Session((args.model / "model.onnx").read_bytes(), provider="cpu", folder=args.model)
     agree = True
     for found in measure(session, spec, data.test):
         low, high = found.interval

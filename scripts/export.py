@@ -7,10 +7,10 @@ Refused unless the graph answers as the torch net does, whoever shares the batch
 """
 
 import argparse
-import hashlib
 import json
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,14 @@ from nets import TextCNN
 from nets.servable import Servable
 from scripts import golden
 from scripts.datasets import DataSet, data_dir_default, load
+from scripts.graphfile import write_graph
 from scripts.inspection import inspect_block
 from scripts.measure import measure, rows_of
 from scripts.recipes import RECIPES
 from scripts.task import PictureTask, SentenceTask, Task, make_task
 from scripts.textgraph import IR, OPSET, text_graph, word_ids
 from service.engine.session import Session
-from service.spec import Graph, ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
+from service.spec import ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
 
 PARITY = 1e-5
 TOLERANCE = 1e-4
@@ -92,9 +93,11 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     """Writes the folder and returns its spec. Raises ExportRefused and writes nothing when a check fails."""
     temperature = run["calibration"]["temperature"]
     torch_scores = scorer(task, temperature)
-    graph = graph_of(task, temperature)
-    onnx.checker.check_model(onnx.load_from_string(graph))
-    session = Session(graph, provider="cpu")
+    model = onnx.load_from_string(graph_of(task, temperature))
+    onnx.checker.check_model(model)
+    with TemporaryDirectory() as trial:
+        graph = write_graph(model, Path(trial))
+        session = Session((Path(trial) / "model.onnx").read_bytes(), provider="cpu", folder=Path(trial))
     rows = data.validation.rows[:500]
     spec = ModelSpec(
         name=name,
@@ -104,13 +107,13 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
         labels=tuple(data.labels),
         input=input_of(data),
         scores="softmax",
-        graph=Graph(sha256=hashlib.sha256(graph).hexdigest(), bytes=len(graph), opset=OPSET, ir=IR),
+        graph=graph,
         net=Net(**run["net"]),
         training=Training(**run["training"]),
         calibration=run["calibration"],
         baseline=run["baseline"],
         parity=Parity(max_difference=check_parity(session, rows, torch_scores), n=len(rows)),
-        inspect=inspect_block(run["net"]["name"], onnx.load_from_string(graph)),
+        inspect=inspect_block(run["net"]["name"], model),
     )
     check_batch_invariance(session, rows)
     spec = spec.model_copy(update={"metrics": measure(session, spec, data.test)})
@@ -118,7 +121,7 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     check_golden(session, spec, files, answers)
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "golden").mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(graph)
+    write_graph(model, folder)
     (folder / "model.json").write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
     for file, content in files.items():
         (folder / "golden" / file).write_bytes(content)

@@ -24,6 +24,7 @@ MAY_IMPORT = {
         "service.sentences",
         "service.errors",
         "service.engine.session",
+        "service.engine.proof",
     },
     "client/src": {"maxpool_client"},
     "benchmarks": {"benchmarks", "maxpool_client"},
