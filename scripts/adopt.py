@@ -131,17 +131,18 @@ def size(text: str) -> tuple[int, int]:
 
 
 def picture_of(foreign: Foreign, args: argparse.Namespace) -> ImageInput:
-    if args.shorter_side and (args.fit != "crop" or args.shorter_side < min(foreign.height, foreign.width)):
+    longer = max(foreign.height, foreign.width)
+    if args.shorter_side and (args.fit != "crop" or args.shorter_side < longer):
         raise AdoptRefused(
-            f"--shorter-side {args.shorter_side} goes with --fit crop, and is at least the shorter side of the "
-            f"{foreign.height} x {foreign.width} pixels that the graph takes"
+            f"--shorter-side {args.shorter_side} goes with --fit crop, and must be at least {longer}, so that the "
+            f"{foreign.height} x {foreign.width} pixels that the graph takes can be cut out of every picture"
         )
     return ImageInput(
         height=foreign.height,
         width=foreign.width,
         channels=foreign.channels,
         fit=args.fit,
-        shorter_side=args.shorter_side,
+        shorter_side=args.shorter_side or (longer if args.fit == "crop" else None),
         resample=args.resample,
         background=args.background,
     )

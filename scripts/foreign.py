@@ -51,8 +51,8 @@ class Foreign:
             ]
         except Exception as error:
             raise AdoptRefused(
-                f"the graph can not run pictures of {self.height} x {self.width} ({error}): give the --size that it "
-                "was trained with"
+                f"the graph can not run pictures of {self.height} x {self.width} ({one_line(error)}): give the "
+                "--size that it was trained with"
             ) from error
         if not all(isinstance(answer, np.ndarray) and answer.dtype == np.float32 for answer in answers):
             raise AdoptRefused(
@@ -86,24 +86,17 @@ def read_foreign(path: Path, *, output: str | None, layout: str | None, size: tu
     try:
         model = onnx.load(path)
     except Exception as error:  # the system's, protobuf's and onnx's own
-        raise AdoptRefused(f"{path} can not be read as an ONNX file with its weights beside it: {error}") from error
+        raise AdoptRefused(
+            f"{path} can not be read as an ONNX file with its weights beside it: {one_line(error)}"
+        ) from error
     if not model.graph.node:
         raise AdoptRefused(f"{path} is not an ONNX file, or holds an empty graph")
     check_operators(model)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise AdoptRefused(
-            f"ONNX Runtime {ort.__version__} can not run the graph (IR version {model.ir_version}, opset "
-            f"{opset_of(model)}): {error}. If a version is too new, export again with an older one, such as "
-            "opset_version=20; if an operator is missing, export with standard operators only"
-        ) from error
     given, dims = the_input(model)
     layout, channels = the_layout(dims, layout)
     spatial = dims[2:] if layout == "nchw" else dims[1:3]
     height, width = (the_size(found, wanted) for found, wanted in zip(spatial, size or (None, None), strict=True))
+    session = open_session(path, model)
     return Foreign(
         original=model,
         model=standard(model),
@@ -116,6 +109,24 @@ def read_foreign(path: Path, *, output: str | None, layout: str | None, size: tu
         channels=channels,
         session=session,
     )
+
+
+def open_session(path: Path, model: onnx.ModelProto) -> ort.InferenceSession:
+    """The file itself, as anyone would run it."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise AdoptRefused(
+            f"ONNX Runtime {ort.__version__} can not run the graph (IR version {model.ir_version}, opset "
+            f"{opset_of(model)}): {one_line(error)}. If a version is too new, export again with an older one, such as "
+            "opset_version=20; if an operator is missing, export with standard operators only"
+        ) from error
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -157,7 +168,7 @@ def standard(model: onnx.ModelProto) -> onnx.ModelProto:
     except Exception as error:
         raise AdoptRefused(
             f"the graph is of opset {opset_of(model)}, older than {OLDEST}, and onnx can not bring it to {UPGRADE} "
-            f"({error}): export it again with opset_version=20"
+            f"({one_line(error)}): export it again with opset_version=20"
         ) from error
 
 

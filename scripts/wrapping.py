@@ -83,8 +83,9 @@ def free_batch(graph: onnx.GraphProto, batch: int) -> None:
         if node.op_type != "Reshape" or node.input[1] not in constants or node.input[0] in constants:
             continue
         shape = numpy_helper.to_array(constants[node.input[1]]).copy()
-        if not shape.size or shape[0] != batch or any(each.name == "allowzero" and each.i for each in node.attribute):
+        if not shape.size or shape[0] != batch or (node.attribute and 0 in shape):
             continue
+        del node.attribute[:]  # allowzero, which without a zero says nothing
         shape[0] = 0 if -1 in shape else -1  # 0: as many as come in; -1: as many as are left
         graph.initializer.append(numpy_helper.from_array(shape, f"any_batch.{at}"))
         node.input[1] = f"any_batch.{at}"

@@ -62,7 +62,7 @@ class Session:
     """Safe to run from several threads at once; each call runs on the thread that made it."""
 
     def __init__(self, graph: bytes, *, provider: str, folder: Path | None = None) -> None:
-        """`folder`: where the weights lie that the graph keeps outside of itself; they are mapped, not read.
+        """`folder`: where the weights lie that the graph keeps outside of itself, to be mapped.
 
         Raises ModelRefused when ONNX Runtime can not make the session, or makes it on another provider.
         """
