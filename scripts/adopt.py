@@ -51,19 +51,21 @@ PACKAGES = ("onnx", "onnxruntime", "numpy", "pillow")
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Adopt an ONNX classifier of pictures that was trained elsewhere.")
     parser.add_argument("graph", type=Path, help="an .onnx file, its weights beside it if it has some outside")
-    parser.add_argument("--name", required=True, type=name)
+    parser.add_argument("--name", required=True, type=model_name)
     parser.add_argument(
-        "--labels", required=True, type=labels, help="a file with one a line, or a,b,c; in the net's order"
+        "--labels", required=True, type=label_list, help="a file with one a line, or a,b,c; in the net's order"
     )
     parser.add_argument("--title", help="one line for people; the name unless said")
-    parser.add_argument("--mean", type=numbers, default=(0.0,), help="one, or one a channel in the net's order")
-    parser.add_argument("--std", type=numbers, default=(1.0,))
+    parser.add_argument("--mean", type=number_list, default=(0.0,), help="one, or one a channel in the net's order")
+    parser.add_argument("--std", type=number_list, default=(1.0,))
     parser.add_argument(
         "--value-range", type=int, choices=(1, 255), default=1, help="pixels before mean and std: 0 to 1, or 0 to 255"
     )
     parser.add_argument("--channels-order", choices=("rgb", "bgr"), default="rgb")
     parser.add_argument("--layout", choices=("nchw", "nhwc"), help="seen from the graph unless said")
-    parser.add_argument("--size", type=size, help="224, or height x width as 320x240; seen from the graph unless said")
+    parser.add_argument(
+        "--size", type=picture_size, help="224, or height x width as 320x240; seen from the graph unless said"
+    )
     parser.add_argument("--shorter-side", type=int, help="resize the shorter side to this, then cut the centre")
     parser.add_argument("--fit", choices=("crop", "stretch", "pad"), default="crop")
     parser.add_argument("--resample", choices=("nearest", "bilinear", "bicubic", "lanczos"), default="bilinear")
@@ -103,13 +105,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def name(text: str) -> str:
+def model_name(text: str) -> str:
     if not re.match(NAME, text):
         raise argparse.ArgumentTypeError(f"{text!r} must match {NAME}, such as resnet50")
     return text
 
 
-def labels(text: str) -> tuple[str, ...]:
+def label_list(text: str) -> tuple[str, ...]:
     if Path(text).is_file():
         lines = Path(text).read_text("utf-8").splitlines()
         return tuple(line.strip() for line in lines if line.strip())
@@ -118,11 +120,11 @@ def labels(text: str) -> tuple[str, ...]:
     return tuple(label.strip() for label in text.split(","))
 
 
-def numbers(text: str) -> tuple[float, ...]:
+def number_list(text: str) -> tuple[float, ...]:
     return tuple(float(number) for number in text.split(","))
 
 
-def size(text: str) -> tuple[int, int]:
+def picture_size(text: str) -> tuple[int, int]:
     """Height, width."""
     sides = [int(side) for side in text.split("x")]
     if len(sides) > 2:

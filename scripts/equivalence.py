@@ -79,8 +79,8 @@ def run_alone_and_together(session: Session, rows: Rows) -> Scores:
     except Exception as error:
         raise AdoptRefused(
             f"the graph does not run batches of 1, 2 and 5 ({one_line(error)}): a batch size is fixed inside it. "
-            "Export it again with a dynamic batch axis, such as torch.onnx.export(…, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)), and "
-            "with flatten(1) in place of a reshape to a fixed size"
+            "Export it again with a dynamic batch axis, such as torch.onnx.export(…, dynamic_shapes=({0: "
+            "torch.export.Dim.DYNAMIC},)), and with flatten(1) in place of a reshape to a fixed size"
         ) from error
     difference = max(float(np.abs(scores - alone[: len(scores)]).max()) for scores in together)
     if not difference <= ALONE:
