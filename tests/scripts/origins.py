@@ -83,13 +83,20 @@ class SmallNet(nn.Module):
         return logits
 
 
-def torch_export(folder: Path, *, dynamic: bool, net: nn.Module | None = None, batch: int = 2) -> Path:
+def torch_export(
+    folder: Path,
+    *,
+    dynamic: bool,
+    net: nn.Module | None = None,
+    batch: int = 2,
+    shape: tuple[int, int, int] = (3, 32, 32),
+) -> Path:
     torch.manual_seed(0)
     net = net or SmallNet()
     path = folder / "small.onnx"
     program = torch.onnx.export(
         net.eval(),
-        (torch.rand(batch, 3, 32, 32),),
+        (torch.rand(batch, *shape),),
         dynamo=True,
         dynamic_shapes=({0: torch.export.Dim("batch")},) if dynamic else None,
         verbose=False,

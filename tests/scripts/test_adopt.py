@@ -1,5 +1,6 @@
 import hashlib
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from PIL import Image
 from torch import nn
 
 from scripts import golden
-from scripts.adopt import main
+from scripts.adopt import main, parse_args
 from service.engine.proof import prove
 from service.spec import read_spec
-from tests.conftest import encode, serving
+from tests.conftest import ROOT, encode, serving
 from tests.scripts.origins import LIGHT, keras_like, light, quiet, torch_export
 
 CAFFE = ("--channels-order", "bgr", "--value-range", "255", "--mean", "104,117,123")
@@ -247,6 +248,37 @@ def test_one_of_several_outputs_is_taken(tmp_path: Path) -> None:
     spec = read_spec(folder / "model.json")
     assert spec.origin is not None
     assert spec.origin.appended == "softmax"
+
+
+def test_a_grey_net_is_proven_on_digits(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 4, 5), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 24 * 24, 10))
+    path = torch_export(tmp_path, dynamic=True, net=net, shape=(1, 28, 28))
+    proven = prove(adopt(path, "grey", 10, "--mean", "0.1307", "--std", "0.3081"), provider="cpu")
+    assert proven.spec.input.channels == 1
+    assert len(proven.golden) == 11
+    with pytest.raises(SystemExit, match="bgr needs 3 channels"):
+        adopt(path, "grey", 10, "--channels-order", "bgr")
+
+
+def test_a_layout_that_could_be_either_must_be_said(tmp_path: Path) -> None:
+    path = torch_export(tmp_path, dynamic=True, net=nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), shape=(3, 3, 3))
+    with pytest.raises(SystemExit, match="say --layout nchw or nhwc"):
+        adopt(path, "tiny", 4)
+    spec = read_spec(adopt(path, "tiny", 4, "--layout", "nchw") / "model.json")
+    assert spec.origin is not None
+    assert spec.origin.layout == "nchw"
+
+
+@pytest.mark.parametrize("page", ["docs/adopt.md", "scripts/adopt.py"])
+def test_the_commands_on_the_pages_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    text = (ROOT / page).read_text().replace("\\\n", " ")
+    commands = re.findall(r"^python -m scripts.adopt (.+)$", text, re.MULTILINE)
+    assert len(commands) >= 3
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        for file in re.findall(r"--labels (\S+\.txt)", command):
+            Path(file).write_text("cat\ndog\n")
+        assert len(parse_args(command.split()).labels) >= 2
 
 
 def test_names_of_the_graph_never_meet_ours(tmp_path: Path) -> None:
