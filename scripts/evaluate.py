@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     spec = read_spec(args.model / "model.json")
     data = data_of(spec, args.data, args.data_dir)
-    session = Session((args.model / "model.onnx").read_bytes(), provider="cpu")
+    session = Session((args.model / "model.onnx").read_bytes(), provider="cpu", folder=args.model)
     agree = True
     for found in measure(session, spec, data.test):
         low, high = found.interval

@@ -7,12 +7,12 @@ Refused unless the graph answers as the torch net does, whoever shares the batch
 """
 
 import argparse
-import hashlib
 import json
 import logging
 import shutil
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from nets import TextCNN
 from nets.servable import Servable
 from scripts import golden
 from scripts.datasets import DataSet, data_dir_default
+from scripts.graphfile import write_graph
 from scripts.inspection import inspect_block
 from scripts.measure import measure, rows_of
 from scripts.official import official_run
@@ -35,7 +36,7 @@ from scripts.textgraph import IR, OPSET, text_graph, word_ids
 from scripts.weights import choose as choose_weights
 from service.engine.session import Session
 from service.images import open_picture
-from service.spec import Graph, ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
+from service.spec import ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
 
 PARITY = 1e-5
 TOLERANCE = 1e-4
@@ -117,9 +118,11 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     """Writes the folder and returns its spec. Raises ExportRefused and writes nothing when a check fails."""
     temperature = run["calibration"]["temperature"] if run["calibration"] else 1.0
     torch_scores = scorer(task, temperature)
-    graph = graph_of(task, temperature)
-    onnx.checker.check_model(onnx.load_from_string(graph))
-    session = Session(graph, provider="cpu")
+    model = onnx.load_from_string(graph_of(task, temperature))
+    onnx.checker.check_model(model)
+    with TemporaryDirectory() as trial:
+        graph = write_graph(model, Path(trial))
+        session = Session((Path(trial) / "model.onnx").read_bytes(), provider="cpu", folder=Path(trial))
     rows = rows_for_parity(data)
     spec = ModelSpec(
         name=name,
@@ -129,13 +132,13 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
         labels=tuple(data.labels),
         input=data.input,
         scores="softmax",
-        graph=Graph(sha256=hashlib.sha256(graph).hexdigest(), bytes=len(graph), opset=OPSET, ir=IR),
+        graph=graph,
         net=Net(**run["net"]),
         training=Training(**run["training"]),
         calibration=run["calibration"],
         baseline=run["baseline"],
         parity=Parity(max_difference=check_parity(session, rows, torch_scores), n=len(rows)),
-        inspect=inspect_block(run["net"]["name"], onnx.load_from_string(graph)),
+        inspect=inspect_block(run["net"]["name"], model),
     )
     check_batch_invariance(session, rows)
     if len(data.test):
@@ -145,7 +148,7 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     fresh = folder.with_name(f".{folder.name}.part")  # a running service sees a version whole, or not at all
     shutil.rmtree(fresh, ignore_errors=True)
     (fresh / "golden").mkdir(parents=True)
-    (fresh / "model.onnx").write_bytes(graph)
+    write_graph(model, fresh)
     (fresh / "model.json").write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
     for file, content in files.items():
         (fresh / "golden" / file).write_bytes(content)

@@ -14,6 +14,7 @@ from service.errors import ModelRefused
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 VERSION = r"^[1-9][0-9]{0,9}$"
 SHA256 = r"^[0-9a-f]{64}$"
+FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"  # a name, never a path
 
 
 class Part(BaseModel):
@@ -47,12 +48,21 @@ class SentenceInput(Part):
     max_characters: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
+class Weights(Part):
+    """The tensors of a large graph, in one file beside it that every session maps instead of copying."""
+
+    file: Annotated[str, Field(pattern=FILE, description="in the folder of model.onnx")]
+    sha256: Annotated[str, Field(pattern=SHA256)]
+    bytes: int
+
+
 class Graph(Part):
     sha256: Annotated[str, Field(pattern=SHA256)]
     bytes: int
     opset: int
     ir: int
     quantisation: Literal["none", "int8"] = "none"
+    weights: Weights | None = Field(default=None, description="null: all of the graph is in model.onnx")
 
 
 class Net(Part):
@@ -82,7 +92,7 @@ class Calibration(Part):
 
 
 class Parity(Part):
-    """The torch net against the exported graph, on real rows."""
+    """The torch net, or the graph that was adopted, against model.onnx, on the same rows."""
 
     max_difference: float
     n: int
@@ -107,6 +117,28 @@ class Training(Part):
     date: str
     packages: dict[str, str]
     licence: str = Field(description="of the training data, as far as upstream states one")
+
+
+class Origin(Part):
+    """Of a model that was trained elsewhere: what scripts.adopt was given, and what it put before and after it."""
+
+    files: dict[str, Annotated[str, Field(pattern=SHA256)]] = Field(
+        description="name -> sha256 of the adopted graph and of the weights beside it"
+    )
+    producer: str
+    opset: int
+    ir: int
+    layout: Literal["nchw", "nhwc"]
+    channels_order: Literal["rgb", "bgr", "grey"]
+    value_range: Literal[1, 255] = Field(description="the graph is given byte / 255 * value_range, less mean, over std")
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    appended: Literal["softmax", "sigmoid"] | None = Field(
+        default=None, description="null where the graph had it already"
+    )
+    date: str
+    packages: dict[str, str]
+    licence: str = Field(description="of the weights, as far as upstream states one")
 
 
 class Layer(Part):
@@ -140,6 +172,7 @@ class ModelSpec(Part):
     graph: Graph
     net: Net | None = None
     training: Training | None = None
+    origin: Origin | None = None
     calibration: Calibration | None = None
     metrics: tuple[Metrics, ...] = ()
     baseline: Baseline | None = None
