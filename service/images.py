@@ -134,7 +134,7 @@ def crop_box(width: int, height: int, spec: ImageInput) -> tuple[float, float, f
 
     Resizing only this part gives the same pixels as resizing all of it, in three quarters of the time.
     """
-    shorter = spec.shorter_side or min(spec.height, spec.width)
+    shorter = spec.shorter_side or max(spec.height, spec.width)
     if width <= height:
         new_width, new_height = shorter, max(shorter, int(shorter * height / width))
     else:

@@ -7,7 +7,7 @@ says each key in a sentence (a test compares the two).
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ModelRefused
 
@@ -33,12 +33,21 @@ class ImageInput(Part):
         "stretch: resize both sides; pad: resize the longer side, centre on the background"
     )
     shorter_side: int | None = Field(
-        default=None, description="pixels, for fit crop; the smaller of height and width if null"
+        default=None, description="pixels, for fit crop; the larger of height and width if null"
     )
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
     background: Literal["black", "white"] = Field(
         description="what shows through transparent pixels, and around a padded picture"
     )
+
+    @model_validator(mode="after")
+    def _covers(self) -> "ImageInput":
+        if self.shorter_side is not None and self.shorter_side < max(self.height, self.width):
+            raise ValueError(
+                f"shorter_side {self.shorter_side} is less than the {max(self.height, self.width)} pixels that are cut "
+                "out of it"
+            )
+        return self
 
 
 class SentenceInput(Part):

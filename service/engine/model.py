@@ -1,6 +1,7 @@
 """One model to ask: inputs -> rows -> batcher -> scores -> labels."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -18,6 +19,7 @@ from service.engine.session import Scores
 from service.errors import InferenceFailed, InvalidInput, MaxpoolError
 from service.metrics import ModelMetrics
 
+log = logging.getLogger("maxpool")
 # Inputs read in one go on the event loop: at about 40 microseconds each, no more than a millisecond.
 FEW = 16
 
@@ -87,6 +89,7 @@ class Model:
                 try:
                     answer = await future
                 except InferenceFailed as error:
+                    log.error("%s failed on a valid input", self.spec.name, exc_info=error.__cause__)
                     answers.append(error)
                     continue
                 queue_seconds = max(queue_seconds, answer.queue_seconds)
