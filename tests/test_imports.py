@@ -23,6 +23,7 @@ MAY_IMPORT = {
         "service.images",
         "service.sentences",
         "service.errors",
+        "service.engine.proof",
         "service.engine.session",
     },
     "client/src": {"maxpool_client"},

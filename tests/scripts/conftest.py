@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.datasets import DIGITS, DataSet, Split
+from scripts.datasets import CIFAR10, DIGITS, DataSet, Split
 
 
 def tiny_pictures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,6 +27,16 @@ def tiny_digits() -> DataSet:
         for seed, (part, n) in enumerate((("train", 400), ("validation", 100), ("test", 100)))
     ]
     return DataSet("mnist", DIGITS, *parts, "tiny bars")
+
+
+def tiny_colours() -> DataSet:
+    """The bars again, in colour and 32 x 32."""
+    parts = []
+    for seed, (part, n) in enumerate((("train", 400), ("validation", 100), ("test", 100))):
+        pictures, targets = tiny_pictures(n, seed)
+        coloured = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0))).repeat(3, axis=3)
+        parts.append(Split(f"tiny {part}", coloured, targets))
+    return DataSet("cifar10", CIFAR10, *parts, "tiny bars")
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
