@@ -142,7 +142,7 @@ def quantize(model: Path, data: DataSet, *, kind: Format, max_loss: float, folde
             "inspect": source.inspect and remaining(source.inspect, made.graph),
         }
     )
-    told = told_of(made, before, after, source, spec, data.test, kind)
+    told = told_of(made, before, after, source, spec, data, kind)
     if told.points_lost > max_loss:
         raise QuantizeRefused(
             f"{made.method} costs {told.points_lost:.2f} points of accuracy on {told.n} rows of {told.data} "
@@ -182,16 +182,16 @@ def graph_of(graph: bytes, kind: Format) -> Graph:
 
 
 def told_of(
-    made: Quantized, before: Session, after: Session, source: ModelSpec, spec: ModelSpec, test: Split, kind: Format
+    made: Quantized, before: Session, after: Session, source: ModelSpec, spec: ModelSpec, data: DataSet, kind: Format
 ) -> Quantisation:
-    rows = rows_of(encode_rows(test, "PNG"), source)
-    paired = compare(scores_of(before, rows), scores_of(after, rows), test.targets)
-    float_metrics = measure(before, source, test)
+    rows = rows_of(encode_rows(data.test, "PNG"), source)
+    paired = compare(scores_of(before, rows), scores_of(after, rows), data.test.targets)
+    float_metrics = measure(before, source, data.test)
     lost = [100 * (old.accuracy - new.accuracy) for old, new in zip(float_metrics, spec.metrics, strict=True)]
     return Quantisation(
         source=f"{source.name}/{source.version}",
         method=made.method,
-        command=f"python -m scripts.quantize models/{source.name}/{source.version} --format {kind}",
+        command=f"python -m scripts.quantize models/{source.name}/{source.version} --data {data.name} --format {kind}",
         data=float_metrics[0].data,
         n=paired.n,
         accuracy_before=float_metrics[0].accuracy,

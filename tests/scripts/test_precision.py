@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nets.servable import Pixels
 from scripts.export import graph_of
-from scripts.precision import Choice, choices, prepare, to_fp16, to_int8
+from scripts.precision import Choice, choices, prepare, steps_for, to_fp16, to_int8
 from scripts.recipes import RECIPES
 from scripts.task import PictureTask
 from service.engine.session import Session
@@ -104,6 +104,16 @@ def test_layers_can_be_left_in_float_and_a_grey_first_one_always_is(prepared: Pa
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight)[:, :1].copy(), weight.name))
     assert choices(onnx.load(prepared))[0].float_layers == ()
     assert all("first" in choice.float_layers for choice in choices(grey))
+
+
+def test_no_byte_lies_in_the_middle_of_two_steps_of_the_first_layer_s_input() -> None:
+    pixels = np.arange(256, dtype=np.float32) / np.float32(255)
+    for values in (pixels - np.float32(0.5), pixels):
+        low, high = steps_for(values)
+        steps = values / ((high - low) / 255)
+        assert np.abs(steps - np.floor(steps) - 0.5).min() > 1e-3
+        assert len(set(np.round(steps))) >= 253
+    assert steps_for(pixels) == (0, 1)
 
 
 @pytest.mark.parametrize("kind", ["int8", "fp16"])

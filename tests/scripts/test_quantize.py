@@ -98,6 +98,7 @@ def test_a_quantised_version_is_proven_and_says_what_it_costs(copied: Path, data
     before = Session((copied / "model.onnx").read_bytes(), provider="cpu")
     rows = data.validation.rows
     assert np.abs(proven.session.run(rows) - before.run(rows)).max() == pytest.approx(spec.parity.max_difference)
+    assert 1e-4 <= json.loads((folder / "golden" / "golden.json").read_text())["tolerance"] < 0.1
     for old, new in zip(prove(copied, provider="cpu").golden, proven.golden, strict=True):
         assert old.input == new.input
         assert np.argmax(old.scores) == np.argmax(new.scores)
