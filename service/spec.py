@@ -70,7 +70,7 @@ class Graph(Part):
     bytes: int
     opset: int
     ir: int
-    quantisation: Literal["none", "int8"] = "none"
+    quantisation: Literal["none", "int8", "fp16"] = "none"
     weights: Weights | None = Field(default=None, description="null: all of the graph is in model.onnx")
 
 
@@ -101,7 +101,8 @@ class Calibration(Part):
 
 
 class Parity(Part):
-    """The torch net, or the graph that was adopted, against model.onnx, on the same rows."""
+    """The torch net, or the graph that was adopted, against model.onnx, on the same rows; the float graph against one
+    quantised from it."""
 
     max_difference: float
     n: int
@@ -150,6 +151,23 @@ class Origin(Part):
     licence: str = Field(description="of the weights, as far as upstream states one")
 
 
+class Quantisation(Part):
+    """What an int8 or fp16 graph costs and gains against the float graph it was made from, on the same rows."""
+
+    source: str = Field(description="<name>/<version> of the float graph")
+    method: str
+    command: str
+    data: str
+    n: int
+    accuracy_before: float = Field(description="the float graph's")
+    rows_lost: int = Field(description="rows that only the float graph answers right")
+    rows_won: int = Field(description="rows that only this graph answers right")
+    points_lost: float = Field(description="of accuracy; the worst of the encodings in `metrics`, negative for a gain")
+    size_ratio: float = Field(description="bytes of this graph / bytes of the float one")
+    time_ratio: dict[str, float] = Field(description="rows in a batch -> time of this graph / time of the float one")
+    measured_on: str = Field(description="the machine and ONNX Runtime of the times")
+
+
 class Layer(Part):
     """One step of the graph that a person would want to see."""
 
@@ -186,6 +204,7 @@ class ModelSpec(Part):
     metrics: tuple[Metrics, ...] = ()
     baseline: Baseline | None = None
     parity: Parity | None = None
+    quantisation: Quantisation | None = None
     inspect: Inspect | None = None
 
 
