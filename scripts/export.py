@@ -7,13 +7,12 @@ Refused unless the graph answers as the torch net does, whoever shares the batch
 """
 
 import argparse
-import hashlib
 import json
 import logging
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,32 +25,20 @@ from nets.servable import Servable
 from scripts import golden
 from scripts.datasets import DataSet, data_dir_default
 from scripts.download import ChecksumError
+from scripts.graphfile import write_graph
 from scripts.inspection import inspect_block
 from scripts.measure import measure, rows_of
-from scripts.official import official_run
-from scripts.owndata import read_data
-from scripts.preprocessing import image_input
-from scripts.recipes import Recipe
-from scripts.task import PictureTask, SentenceTask, Task, make_picture_task, make_sentence_task
+from scripts.runs import read_run
+from scripts.sources import TITLES
+from scripts.task import PictureTask, SentenceTask, Task
 from scripts.textgraph import IR, OPSET, text_graph, word_ids
 from scripts.weights import WeightsRefused
-from scripts.weights import choose as choose_weights
 from service.engine.session import Session
 from service.images import open_picture
-from service.spec import Graph, ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
+from service.spec import ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
 
 PARITY = 1e-5
 TOLERANCE = 1e-4
-TITLES = {
-    "mnist": "Handwritten digits, white on black",
-    "fashion-mnist": "Pieces of clothing, white on black",
-    "cifar10": "Small colour pictures of ten kinds of things",
-    "mr": "Whether a sentence about a film is positive",
-    "sst2": "Whether a sentence about a film is positive",
-    "subj": "Whether a sentence tells an opinion or a plot",
-    "trec": "What a question asks for",
-    "imagenet": "Photos of a thousand kinds of things",
-}
 
 
 class ExportRefused(Exception):
@@ -87,46 +74,6 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def read_run(folder: Path, data_dir: Path | None) -> tuple[Task, DataSet, dict[str, Any]]:
-    """What scripts.train left: the trained net, its data, run.json. Raises FileNotFoundError for an unfinished run,
-    ExportRefused where the data is no longer what it was trained on."""
-    if not (folder / "run.json").exists():
-        raise FileNotFoundError(f"{folder} has no run.json: expected the folder of a finished training run")
-    run = json.loads((folder / "run.json").read_text())
-    net, variant, seed = run["net"]["name"], run["net"]["variant"], run["training"]["seed"]
-    state = torch.load(folder / "best.pt", weights_only=True)
-    if run["source"] == "imagenet":
-        return official_run(net, run["training"]["command"])
-    recipe = Recipe(**run["recipe"])
-    weights = choose_weights(net) if run["weights"] else None
-    task: Task
-    if net == "textcnn":
-        data = read_data(run["source"], data_dir, choose=None, seed=seed)
-        check_same(data, run)
-        words = json.loads((folder / "words.json").read_text())
-        table = None if variant == "rand" else state["tables.0.weight"]
-        task = make_sentence_task(variant, data, recipe, words=words, table=table)
-    else:
-        data = read_data(run["source"], data_dir, choose=partial(image_input, net, variant, weights), seed=seed)
-        check_same(data, run)
-        task = make_picture_task(net, variant, data, recipe)
-    task.net.load_state_dict(state)
-    return task, data, run
-
-
-def check_same(data: DataSet, run: dict[str, Any]) -> None:
-    """Rows that were added or taken away are split in another way: what is then held out, the net has seen."""
-    for what, now, then in (
-        ("labels", list(data.labels), run["labels"]),
-        ("rows", data.split_sizes, run["training"]["split_sizes"]),
-    ):
-        if now != then:
-            raise ExportRefused(
-                f"{run['source']} has other {what} than the run was trained on ({then}, now {now}): train again, or "
-                "put the data back"
-            )
-
-
 def place(
     task: Task, data: DataSet, run: dict[str, Any], *, name: str, version: int | None, replace: bool, models: Path
 ) -> ModelSpec:
@@ -146,9 +93,11 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     """Writes the folder and returns its spec. Raises ExportRefused and writes nothing when a check fails."""
     temperature = run["calibration"]["temperature"] if run["calibration"] else 1.0
     torch_scores = scorer(task, temperature)
-    graph = graph_of(task, temperature)
-    onnx.checker.check_model(onnx.load_from_string(graph))
-    session = Session(graph, provider="cpu")
+    model = onnx.load_from_string(graph_of(task, temperature))
+    onnx.checker.check_model(model)
+    with TemporaryDirectory() as trial:
+        graph = write_graph(model, Path(trial))
+        session = Session((Path(trial) / "model.onnx").read_bytes(), provider="cpu", folder=Path(trial))
     rows = rows_for_parity(data)
     spec = ModelSpec(
         name=name,
@@ -158,13 +107,13 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
         labels=tuple(data.labels),
         input=data.input,
         scores="softmax",
-        graph=Graph(sha256=hashlib.sha256(graph).hexdigest(), bytes=len(graph), opset=OPSET, ir=IR),
+        graph=graph,
         net=Net(**run["net"]),
         training=Training(**run["training"]),
         calibration=run["calibration"],
         baseline=run["baseline"],
         parity=Parity(max_difference=check_parity(session, rows, torch_scores), n=len(rows)),
-        inspect=inspect_block(run["net"]["name"], onnx.load_from_string(graph)),
+        inspect=inspect_block(run["net"]["name"], model),
     )
     check_batch_invariance(session, rows)
     if len(data.test):
@@ -174,7 +123,7 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     fresh = folder.with_name(f".{folder.name}.part")  # a running service sees a version whole, or not at all
     shutil.rmtree(fresh, ignore_errors=True)
     (fresh / "golden").mkdir(parents=True)
-    (fresh / "model.onnx").write_bytes(graph)
+    write_graph(model, fresh)
     (fresh / "model.json").write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
     for file, content in files.items():
         (fresh / "golden" / file).write_bytes(content)

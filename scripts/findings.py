@@ -44,8 +44,8 @@ def on_balance(labels: tuple[str, ...], counts: Indices, parts: dict[str, Indice
     most, least = int(counts.argmax()), int(counts.argmin())
     if counts[most] > 2 * counts[least]:
         found.append(
-            f"{labels[most]} has {counts[most] / counts[least]:.1f} times as many as {labels[least]}: rare labels weigh "
-            "more in training."
+            f"{labels[most]} has {counts[most] / counts[least]:.1f} times as many as {labels[least]}: rare labels "
+            "weigh more in training."
         )
     if rare := [labels[at] for at in np.flatnonzero(counts < FEW)]:
         found.append(f"Fewer than {FEW} are too few to learn a label from, or to tell how well: {listed(rare)}.")
@@ -69,8 +69,8 @@ def on_copies(
     if twins:
         first, second = twins[0][:2]
         found.append(
-            f"{sum(map(len, twins)) - len(twins):,} are copies of others, such as {names[second]} of {names[first]}; what "
-            "is split by seed keeps copies on one side."
+            f"{sum(map(len, twins)) - len(twins):,} are copies of others, such as {names[second]} of {names[first]}; "
+            "what is split by seed keeps copies on one side."
         )
     for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
         shared = parts[other][np.isin(groups[parts[other]], groups[parts[one]])]

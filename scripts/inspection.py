@@ -5,6 +5,7 @@ from typing import Literal
 import onnx
 
 from nets.textcnn import WIDTHS
+from service.engine.session import Session
 from service.spec import Inspect, Layer
 
 OPS = {"Conv": "convolution", "MaxPool": "max pooling", "Gemm": "fully connected", "MatMul": "fully connected"}
@@ -73,3 +74,23 @@ def picture_layers(graph: onnx.ModelProto) -> list[Layer]:
             )
         )
     return layers
+
+
+def remaining(inspect: Inspect, graph: bytes) -> Inspect:
+    """The layers whose tensors a quantised graph still has. A score is no exact sum of products there, so `method` is
+    none."""
+    read = onnx.load_from_string(graph)
+    made = {name for node in read.graph.node for name in node.output}
+    constants = {tensor.name for tensor in read.graph.initializer}
+    layers: list[Layer] = []
+    for layer in inspect.layers:
+        if layer.tensor not in made:
+            continue
+        # An int8 weight is seen as the floats that it means.
+        names = (layer.weight, f"{layer.weight}_DequantizeLinear_Output")
+        weight = next((name for name in names if name in made | constants), None)
+        pooled = layer.pooled_from if layer.pooled_from in {kept.id for kept in layers} else None
+        layers.append(layer.model_copy(update={"weight": weight, "pooled_from": pooled}))
+    read.graph.output.extend(onnx.ValueInfoProto(name=layer.tensor) for layer in layers)
+    seen = Session(read.SerializeToString(), provider="cpu").outputs
+    return Inspect(method="none", layers=tuple(layer for layer in layers if layer.tensor in seen))

@@ -54,8 +54,9 @@ class Table:
         rows = []
         for where, record in records:
             given, label = (scalar(record.get(name), where, name) for name in (columns.input, columns.label))
+            split = scalar(record.get(columns.split), where, columns.split) if columns.split else ""
             if given and label:
-                rows.append(Row(given, label, scalar(record.get(columns.split), where, columns.split) or None))
+                rows.append(Row(given, label, split or None))
             else:
                 skipped.append(f"{where} has no {columns.label if given else columns.input}")
         if not rows:
@@ -206,7 +207,7 @@ def text_of(path: Path) -> str:
         return content.decode("cp1252", "replace")
 
 
-def scalar(value: Any, where: str, name: str | None) -> str:
+def scalar(value: Any, where: str, name: str) -> str:
     """As text without the space around it; nothing for nothing. Raises ValueError for a list or an object."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""

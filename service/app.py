@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Route
 
@@ -58,7 +59,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             watching.cancel()
         registry.close()
 
-    app = FastAPI(title="Maxpool", version=__version__, summary="Convolutional networks over HTTP.", lifespan=lifespan)
+    app = FastAPI(
+        title="Maxpool",
+        version=__version__,
+        summary="Convolutional networks over HTTP.",
+        lifespan=lifespan,
+        # FastAPI's own pages fetch their scripts from a content network; ours must work where there is none.
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    patch_fastapi(app, title="Maxpool", redirect_from_root_to_docs=False)
     predict = Predict(registry, settings, metrics)
     for path in PATHS:
         app.router.routes.append(Route(path, predict, methods=["POST"], include_in_schema=False))
@@ -69,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     def openapi() -> dict[str, Any]:
         schema = described_by_fastapi()
-        schema["paths"].update(predict_paths(list(registry)))
+        schema["paths"] = {**predict_paths(list(registry)), **schema["paths"]}
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

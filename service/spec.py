@@ -7,13 +7,14 @@ says each key in a sentence (a test compares the two).
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ModelRefused
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 VERSION = r"^[1-9][0-9]{0,9}$"
 SHA256 = r"^[0-9a-f]{64}$"
+FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"  # a name, never a path
 
 
 class Part(BaseModel):
@@ -32,12 +33,21 @@ class ImageInput(Part):
         "stretch: resize both sides; pad: resize the longer side, centre on the background"
     )
     shorter_side: int | None = Field(
-        default=None, description="pixels, for fit crop; the smaller of height and width if null"
+        default=None, description="pixels, for fit crop; the larger of height and width if null"
     )
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
     background: Literal["black", "white"] = Field(
         description="what shows through transparent pixels, and around a padded picture"
     )
+
+    @model_validator(mode="after")
+    def _covers(self) -> "ImageInput":
+        if self.shorter_side is not None and self.shorter_side < max(self.height, self.width):
+            raise ValueError(
+                f"shorter_side {self.shorter_side} is less than the {max(self.height, self.width)} pixels that are cut "
+                "out of it"
+            )
+        return self
 
 
 class SentenceInput(Part):
@@ -47,12 +57,21 @@ class SentenceInput(Part):
     max_characters: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
+class Weights(Part):
+    """The tensors of a large graph, in one file beside it that every session maps instead of copying."""
+
+    file: Annotated[str, Field(pattern=FILE, description="in the folder of model.onnx")]
+    sha256: Annotated[str, Field(pattern=SHA256)]
+    bytes: int
+
+
 class Graph(Part):
     sha256: Annotated[str, Field(pattern=SHA256)]
     bytes: int
     opset: int
     ir: int
-    quantisation: Literal["none", "int8"] = "none"
+    quantisation: Literal["none", "int8", "fp16"] = "none"
+    weights: Weights | None = Field(default=None, description="null: all of the graph is in model.onnx")
 
 
 class Net(Part):
@@ -82,7 +101,8 @@ class Calibration(Part):
 
 
 class Parity(Part):
-    """The torch net against the exported graph, on real rows."""
+    """The torch net, or the graph that was adopted, against model.onnx, on the same rows; the float graph against one
+    quantised from it."""
 
     max_difference: float
     n: int
@@ -107,6 +127,45 @@ class Training(Part):
     date: str
     packages: dict[str, str]
     licence: str = Field(description="of the training data, as far as upstream states one")
+
+
+class Origin(Part):
+    """Of a model that was trained elsewhere: what scripts.adopt was given, and what it put before and after it."""
+
+    files: dict[str, Annotated[str, Field(pattern=SHA256)]] = Field(
+        description="name -> sha256 of the adopted graph and of the weights beside it"
+    )
+    producer: str
+    opset: int
+    ir: int
+    layout: Literal["nchw", "nhwc"]
+    channels_order: Literal["rgb", "bgr", "grey"]
+    value_range: Literal[1, 255] = Field(description="the graph is given byte / 255 * value_range, less mean, over std")
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    appended: Literal["softmax", "sigmoid"] | None = Field(
+        default=None, description="null where the graph had it already"
+    )
+    date: str
+    packages: dict[str, str]
+    licence: str = Field(description="of the weights, as far as upstream states one")
+
+
+class Quantisation(Part):
+    """What an int8 or fp16 graph costs and gains against the float graph it was made from, on the same rows."""
+
+    source: str = Field(description="<name>/<version> of the float graph")
+    method: str
+    command: str
+    data: str
+    n: int
+    accuracy_before: float = Field(description="the float graph's")
+    rows_lost: int = Field(description="rows that only the float graph answers right")
+    rows_won: int = Field(description="rows that only this graph answers right")
+    points_lost: float = Field(description="of accuracy; the worst of the encodings in `metrics`, negative for a gain")
+    size_ratio: float = Field(description="bytes of this graph / bytes of the float one")
+    time_ratio: dict[str, float] = Field(description="rows in a batch -> time of this graph / time of the float one")
+    measured_on: str = Field(description="the machine and ONNX Runtime of the times")
 
 
 class Layer(Part):
@@ -140,10 +199,12 @@ class ModelSpec(Part):
     graph: Graph
     net: Net | None = None
     training: Training | None = None
+    origin: Origin | None = None
     calibration: Calibration | None = None
     metrics: tuple[Metrics, ...] = ()
     baseline: Baseline | None = None
     parity: Parity | None = None
+    quantisation: Quantisation | None = None
     inspect: Inspect | None = None
 
 

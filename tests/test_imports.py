@@ -24,6 +24,8 @@ MAY_IMPORT = {
         "service.sentences",
         "service.cpus",
         "service.errors",
+        "service.engine.header",
+        "service.engine.proof",
         "service.engine.session",
     },
     "client/src": {"maxpool_client"},

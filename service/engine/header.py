@@ -1,7 +1,7 @@
-"""What an ONNX file says of itself before anything runs it: IR version and operator sets.
+"""What an ONNX file says of itself before anything runs it: IR version, operator sets, files that it reaches for.
 
-ONNX Runtime has no call that tells; the protobuf's top level has them as plain fields (onnx.proto: ModelProto,
-OperatorSetIdProto), and everything else is skipped unread.
+ONNX Runtime has no call that tells; the protobuf has them as plain fields (onnx.proto: ModelProto, OperatorSetIdProto,
+TensorProto), and everything else is skipped unread.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,19 @@ from service.errors import ModelRefused
 
 IR_VERSION, OPSET_IMPORT = 1, 8  # fields of ModelProto
 DOMAIN, VERSION = 1, 2  # fields of OperatorSetIdProto
+KEY, VALUE = 1, 2  # fields of StringStringEntryProto
+# Every way to the external_data of a TensorProto: message -> field -> message.
+WAYS = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "external"},
+    "external": {},
+}
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # protobuf wire types
 
 
@@ -38,6 +51,26 @@ def read_header(graph: bytes) -> Header:
     if not ir or not opsets:
         raise ModelRefused("model.onnx is not an ONNX file: it names no IR version or no operator set")
     return Header(ir, opsets)
+
+
+def external_files(graph: bytes) -> set[str]:
+    """The files, as the graph names them, that it keeps tensors in. Raises ModelRefused when the bytes are cut off."""
+    found: set[str] = set()
+    waiting = [("model", memoryview(graph))]
+    try:
+        while waiting:
+            kind, message = waiting.pop()
+            if kind == "external":
+                entry = {at: bytes(text) for at, text in fields(message) if isinstance(text, memoryview)}
+                if entry.get(KEY) == b"location":
+                    found.add(entry.get(VALUE, b"").decode(errors="replace"))
+                continue
+            for field, value in fields(message):
+                if isinstance(value, memoryview) and field in WAYS[kind]:
+                    waiting.append((WAYS[kind][field], value))
+    except (IndexError, ValueError) as error:
+        raise ModelRefused("model.onnx is cut off: export it again") from error
+    return found
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:

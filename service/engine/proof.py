@@ -1,7 +1,7 @@
 """Loading is proving: a folder becomes a session only when everything it claims was seen to hold.
 
-bytes on disk -> *check size, sha256, operator sets* -> session -> *check signature* -> *golden inputs, by the very road
-of a request* -> proven
+bytes on disk -> *check size, sha256, operator sets, weights beside the graph* -> session -> *check signature* ->
+*golden inputs, by the very road of a request* -> proven
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from service.engine.header import read_header
+from service.engine.header import external_files, read_header
 from service.engine.rows import read_row, stack
 from service.engine.session import Session
 from service.errors import ModelRefused
@@ -42,7 +42,9 @@ def prove(folder: Path, *, provider: str) -> Proven:
         raise ModelRefused(
             f"{folder} holds a spec of {spec.name} version {spec.version}: the folders must be <name>/<version>"
         )
-    session = Session(read_graph(folder / "model.onnx", spec), provider=provider)
+    graph = read_graph(folder / "model.onnx", spec)
+    check_weights(folder, spec, external_files(graph))
+    session = Session(graph, provider=provider, folder=folder if spec.graph.weights else None)
     check_signature(session, spec)
     golden, tolerance = read_golden(folder / "golden", spec)
     check_golden(session, spec, golden, tolerance)
@@ -67,6 +69,42 @@ def read_graph(path: Path, spec: ModelSpec) -> bytes:
             f"{path} uses operators of {', '.join(sorted(foreign))}: allowed are {', '.join(DOMAINS[1:])}"
         )
     return graph
+
+
+def check_weights(folder: Path, spec: ModelSpec, named: set[str]) -> None:
+    """`named`: the files that the graph keeps tensors in, which must be the one of the spec, or none.
+
+    ONNX Runtime maps that file after it was hashed here: who may write to the folder could change it in between.
+    """
+    weights = spec.graph.weights
+    expected = {weights.file} if weights else set()
+    if unknown := named - expected:
+        raise ModelRefused(
+            f"the graph reaches for the files {sorted(unknown)}, which model.json does not name: weights outside of "
+            "model.onnx must be in the one file of graph.weights, beside it; export the model again"
+        )
+    if weights is None:
+        return
+    path = folder / weights.file
+    if not named:
+        raise ModelRefused(f"model.json names the weights {path}, which the graph does not use: export the model again")
+    if path.is_symlink():
+        raise ModelRefused(f"{path} is a symbolic link, which ONNX Runtime may not follow: put the file itself there")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelRefused(
+            f"the weights {path} are missing or can not be read ({error.strerror}): a graph over 16 MiB needs the "
+            "weight file beside it; copy the whole folder"
+        ) from None
+    if (size, found) != (weights.bytes, weights.sha256):
+        what = f"{size} bytes" if size != weights.bytes else f"sha256 {found}"
+        raise ModelRefused(
+            f"the weights {path} have {what}; model.json expects {weights.bytes} bytes, sha256 {weights.sha256}: "
+            "export the model again or restore the file"
+        )
 
 
 def check_signature(session: Session, spec: ModelSpec) -> None:

@@ -1,5 +1,6 @@
 """One ONNX graph in ONNX Runtime. The only file that imports onnxruntime."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,11 @@ def works(provider: str) -> bool:
 class Session:
     """Safe to run from several threads at once; each call runs on the thread that made it."""
 
-    def __init__(self, graph: bytes, *, provider: str) -> None:
-        """Raises ModelRefused when ONNX Runtime can not make the session, or makes it on another provider."""
+    def __init__(self, graph: bytes, *, provider: str, folder: Path | None = None) -> None:
+        """`folder`: where the weights lie that the graph keeps outside of itself, to be mapped.
+
+        Raises ModelRefused when ONNX Runtime can not make the session, or makes it on another provider.
+        """
         if provider in ("cuda", "tensorrt") and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()  # CUDA and cuDNN from Python packages, where the system has none
         options = ort.SessionOptions()
@@ -69,6 +73,8 @@ class Session:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        if folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
         names = [PROVIDERS[provider]] + (["CPUExecutionProvider"] if provider != "cpu" else [])
         try:
             self._session = ort.InferenceSession(graph, options, providers=names)
