@@ -7,10 +7,9 @@ from pathlib import Path
 
 from scripts.archives import unpack
 from scripts.splits import SPLITS
-from scripts.tables import Table, is_table
+from scripts.tables import PATHS, Table, is_table
 
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif"}
-PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "picture", "img")
 EXPECTED = (
     "expected a folder per class with JPEG, PNG, WebP or GIF pictures in it (or train/, val/ and test/ with such "
     "folders in them), a zip or tar of that, or a table with the columns path and label"

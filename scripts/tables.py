@@ -10,6 +10,7 @@ from typing import Any
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 TEXTS = ("text", "sentence", "review", "question", "content", "comment", "document", "message", "tweet", "title")
+PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "picture", "img")
 LABELS = ("label", "labels", "class", "category", "sentiment", "target", "y", "stars", "rating", "topic", "intent")
 SPLIT = ("split", "set", "fold", "subset")
 
@@ -75,7 +76,7 @@ def tell_columns(path: Path, records: list[Record], inputs: tuple[str, ...]) -> 
     given, label = known(names, inputs), known(names, LABELS)
     if given and label:
         return Columns(given, label, known(names, SPLIT)), None, True
-    if len(names) != 2:
+    if len(names) != 2 or known(names, TEXTS if inputs == PATHS else PATHS):
         raise ValueError(
             f"{path} has the columns {', '.join(names)}: expected a first line that names one of them "
             f"{' or '.join(inputs[:3])} and one {' or '.join(LABELS[:3])} (also known: "
