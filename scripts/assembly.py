@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scripts.datasets import DataSet, Pixels, Split
-from scripts.findings import describe, listed
+from scripts.findings import counted, describe, listed
 from scripts.splits import Indices, read_splits, split_rows
 from service.spec import ImageInput, SentenceInput
 
@@ -30,7 +30,7 @@ def known_splits(words: list[str | None]) -> tuple[list[int], list[str]]:
     if not any(splits):
         return list(range(len(words))), [f"The column of splits says {named}, not train, validation or test: not used."]
     keep = [at for at, word in enumerate(words) if splits[at] or not word]
-    return keep, [f"{others.total():,} rows are left out, of the split {named}: not train, validation or test."]
+    return keep, [f"{counted(others.total(), 'row')} left out, of the split {named}: not train, validation or test."]
 
 
 def assemble(
@@ -40,7 +40,7 @@ def assemble(
     left_out = f"; left out: {listed(refused, '; ')}" if refused else ""
     if len(labels) < 2:
         raise ValueError(
-            f"{source} has {len(rows.labels):,} inputs of {len(labels)} label{'s' * (len(labels) != 1)}: a classifier "
+            f"{source} has {counted(len(rows.labels), 'input')} of {counted(len(labels), 'label')}: a classifier "
             f"needs two labels or more{left_out}"
         )
     numbers = {label: at for at, label in enumerate(labels)}

@@ -1,6 +1,5 @@
 """What was found in data of your own, in plain sentences."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,7 +34,7 @@ def describe(
         f"{', '.join(sizes)}{how}.",
         *on_balance(labels, counts, parts, targets),
         *on_copies(names, groups, parts, targets, labels),
-        *([f"{len(refused):,} inputs are left out: {listed(refused, '; ')}."] if refused else []),
+        *([f"{counted(len(refused), 'input')} left out: {listed(refused, '; ')}."] if refused else []),
     ]
 
 
@@ -69,21 +68,21 @@ def on_copies(
     if twins:
         first, second = twins[0][:2]
         found.append(
-            f"{sum(map(len, twins)) - len(twins):,} are copies of others, such as {names[second]} of {names[first]}; "
-            "what is split by seed keeps copies on one side."
+            f"{counted(sum(map(len, twins)) - len(twins), 'copy', 'copies')} of others, such as {names[second]} of "
+            f"{names[first]}; what is split by seed keeps copies on one side."
         )
     for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
         shared = parts[other][np.isin(groups[parts[other]], groups[parts[one]])]
         if len(shared):
             found.append(
-                f"{len(shared):,} of the {len(parts[other]):,} for {other} are in {one}, too, such as "
-                f"{names[shared[0]]}: the accuracy on {other} flatters."
+                f"Also in {one}: {len(shared):,} of the {len(parts[other]):,} for {other}, such as {names[shared[0]]}, "
+                f"so the accuracy on {other} flatters."
             )
     torn = [rows for rows in twins if len(set(targets[rows])) > 1]
     if torn:
-        said = Counter(f"{names[at]} as {labels[targets[at]]}" for at in torn[0])
+        said = dict.fromkeys(f"{names[at]} as {labels[targets[at]]}" for at in torn[0])
         found.append(
-            f"{len(torn):,} are there with more than one label, of which one at most is right, such as "
+            f"{counted(len(torn), 'input')} with more than one label, of which one at most is right, such as "
             f"{listed(list(said), ' and ')}."
         )
     return found
@@ -92,3 +91,8 @@ def on_copies(
 def listed(names: Sequence[str], sign: str = ", ") -> str:
     more = f"{sign}and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return sign.join(names[:NAMED]) + more
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`1 copy`, `2,000 copies`; `many` is `one` with an s unless said."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.archives import unpack
+from scripts.findings import counted
 from scripts.splits import SPLITS
 from scripts.tables import PATHS, Table, is_table
 
@@ -73,7 +74,7 @@ def notes_on(folder: Path, inside: list[Path], splits: list[Path], classes: list
     if empty := [label.name for label in classes if not pictures_in(label)]:
         notes.append(f"There are no pictures in {', '.join(empty)}.")
     if loose := sum(is_picture(path, folder) for parent in (folder, *splits) for path in parent.iterdir()):
-        notes.append(f"{loose:,} pictures are in no label's folder and are left out.")
+        notes.append(f"{counted(loose, 'picture')} left out, in no label's folder.")
     others = Counter(
         path.suffix.lower() or path.name
         for label in classes
@@ -82,9 +83,7 @@ def notes_on(folder: Path, inside: list[Path], splits: list[Path], classes: list
     )
     if others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in others.most_common(5))
-        notes.append(
-            f"{others.total():,} files are no JPEG, PNG, WebP or GIF pictures by their names and are left out: {kinds}."
-        )
+        notes.append(f"{counted(others.total(), 'file')} left out, by name no JPEG, PNG, WebP or GIF picture: {kinds}.")
     return notes
 
 

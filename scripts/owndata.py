@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from scripts.assembly import Rows, assemble, known_splits, move_up
 from scripts.datasets import DataSet, Split, load
-from scripts.findings import listed
+from scripts.findings import counted, listed
 from scripts.folders import Example, find_examples
 from scripts.hardware import memory_size
 from scripts.sources import LICENCES
@@ -55,7 +55,7 @@ def read_pictures(source: Path, choose: Callable[[list[int]], ImageInput], *, se
     refused, notes = [*found.refused, *refused], [*found.notes, *notes]
     if large:
         notes.append(
-            f"{large:,} pictures have more than {MAX_PIXELS:,} pixels, which a service refuses unless "
+            f"{counted(large, 'picture')} of more than {MAX_PIXELS:,} pixels, which a service refuses unless "
             "MAXPOOL_MAX_PIXELS allows more."
         )
     if not examples:
@@ -131,10 +131,7 @@ def read_own_sentences(source: Path, *, seed: int) -> DataSet:
         except InvalidInput as error:
             refused.append(f"{sentence[:30]!r}: {error}")
     if cut:
-        notes.append(
-            f"{cut:,} texts are longer than {MAX_CHARACTERS:,} characters: only their beginnings are used, and the "
-            "model takes no longer ones."
-        )
+        notes.append(f"{counted(cut, 'text')} cut to {MAX_CHARACTERS:,} characters, the most that the model will take.")
     sentences = [row.input for row in rows]
     splits, _ = read_splits([row.split for row in rows])
     found = Rows(

@@ -130,7 +130,7 @@ def train_run(args: argparse.Namespace) -> tuple[Task, DataSet, dict[str, Any]]:
     data = read_data(args.data, args.data_dir, choose=choose, seed=args.seed)
     print("\n".join(data.found or [f"{data.description}: {data.split_sizes}"]))
     recipe = recipe_of(args, data)
-    print(recipe)
+    print(f"recipe: {recipe}")
     torch.manual_seed(args.seed)
     task = make_task(args, data, recipe)
     if weights:
@@ -138,6 +138,7 @@ def train_run(args: argparse.Namespace) -> tuple[Task, DataSet, dict[str, Any]]:
     done = train(task, data, recipe, seed=args.seed, path=args.out / "checkpoint.pt", resume=args.resume)
     task.net.load_state_dict(done.best)
     logits = task.logits(task.net, data.validation).numpy()
+    tested = task.logits(task.net, data.test).numpy() if len(data.test) else logits[:0]
     run = {
         "net": {"name": args.net, "variant": args.variant, "parameters": trained_parameters(task.net)},
         "labels": data.labels,
@@ -170,12 +171,15 @@ def train_run(args: argparse.Namespace) -> tuple[Task, DataSet, dict[str, Any]]:
             counts=data.counts,
             curve=done.curve,
             test=data.test,
-            logits=task.logits(task.net, data.test).numpy() if len(data.test) else logits[:0],
+            logits=tested,
             hardware=hardware(),
         ),
         args.out / "report.html",
     )
-    print(f"best epoch {done.best_epoch}: validation {run['validation_accuracy']:.2%}; baseline {run['baseline']}")
+    print(f"best epoch {done.best_epoch}: validation {run['validation_accuracy']:.2%} of {len(data.validation):,}")
+    if run["baseline"]:
+        right = (tested.argmax(1) == data.test.targets).mean()
+        print(f"test {right:.2%} of {len(data.test):,}; {run['baseline']['method']}: {run['baseline']['accuracy']:.2%}")
     print(f"the whole story: {args.out / 'report.html'}")
     return task, data, run
 
@@ -198,7 +202,7 @@ def make_task(args: argparse.Namespace, data: DataSet, recipe: Recipe) -> Task:
         words = vocabulary(data.train.rows, recipe.min_count)
         vectors = read_vectors(args.vectors, set(words)) if args.vectors else {}
         if vectors:
-            print(f"{len(vectors):,} of {len(words):,} words have a vector in {args.vectors}")
+            print(f"{len(vectors):,} of {len(words) - 2:,} words have a vector in {args.vectors}")
         table = fill_table(words, vectors) if args.vectors else None
         task = make_sentence_task(args.variant, data, recipe, words=words, table=table)
         (args.out / "words.json").write_text(json.dumps(words, ensure_ascii=False))

@@ -79,10 +79,10 @@ def test_files_that_can_not_be_used_are_counted_by_kind(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"?")
     (tmp_path / "loose.png").write_bytes((tmp_path / "bar" / "bar-000.png").read_bytes())
     notes = " ".join(find_examples(tmp_path, tmp_path / "data").notes)
-    assert "3 files are no JPEG, PNG, WebP or GIF pictures" in notes
+    assert "3 files left out, by name no JPEG, PNG, WebP or GIF picture" in notes
     assert "2 .heic, 1 .txt" in notes
     assert "no pictures in empty" in notes
-    assert "1 pictures are in no label's folder" in notes
+    assert "1 picture left out, in no label's folder." in notes
 
 
 @pytest.mark.parametrize("shapes", [(), ("disc",)])

@@ -75,7 +75,7 @@ def test_a_broken_picture_and_a_text_named_like_one_are_named_and_left_out(tmp_p
     (tmp_path / "photos" / "disc" / "cut.png").write_bytes(whole[: len(whole) // 2])
     data = read(tmp_path / "photos")
     assert "20 pictures of 2 labels" in story(data)
-    assert "3 inputs are left out" in story(data)
+    assert "3 inputs left out" in story(data)
     for name in ("bar/letter.jpg: ", "bar/nothing.png: ", "disc/cut.png: the PNG picture is broken"):
         assert name in story(data)
 
@@ -114,9 +114,9 @@ def test_copies_are_told_within_and_across_the_splits(tmp_path: Path) -> None:
     shutil.copy(photos / "train" / "bar" / "bar-000.png", photos / "test" / "bar" / "seen.png")
     shutil.copy(photos / "train" / "bar" / "bar-001.png", photos / "train" / "disc" / "torn.png")
     data = read(photos)
-    assert "2 are copies of others" in story(data)
-    assert "1 of the 11 for test are in train, too, such as bar/seen.png" in story(data)
-    assert "1 are there with more than one label" in story(data)
+    assert "2 copies of others" in story(data)
+    assert "Also in train: 1 of the 11 for test, such as bar/seen.png, so" in story(data)
+    assert "1 input with more than one label" in story(data)
     assert "bar/bar-001.png as bar and disc/torn.png as disc" in story(data)
     assert "21 for train, 10 for validation, 11 for test, as the data says." in story(data)
     assert data.test.name == "photos/ test, as the data says"
@@ -206,15 +206,15 @@ def test_ten_rows_in_all_are_enough_to_begin_with(tmp_path: Path) -> None:
 def test_sentences_alike_but_for_case_and_space_are_copies(tmp_path: Path) -> None:
     rows = [*reviews(20), ("A  LOVELY film,\nseen 0 times", "good"), ("a dull film, Seen 0 times", "good")]
     data = read(write_csv(tmp_path / "reviews.csv", rows))
-    assert "2 are copies of others" in story(data)
+    assert "2 copies of others" in story(data)
     assert "'a dull film, seen 0 times' as bad and 'a dull film, Seen 0 times' as good" in story(data)
 
 
 def test_long_texts_are_cut_and_empty_ones_left_out_with_words_on_both(tmp_path: Path) -> None:
     rows = [*reviews(20), ("so good " * 400, "good"), ("  ", "bad")]
     data = read(write_csv(tmp_path / "reviews.csv", rows))
-    assert "1 texts are longer than 2,000 characters" in story(data)
-    assert "1 inputs are left out: line 43 has no text." in story(data)
+    assert "1 text cut to 2,000 characters" in story(data)
+    assert "1 input left out: line 43 has no text." in story(data)
     assert max(map(len, data.train.rows + data.validation.rows + data.test.rows)) == 2000
 
 
@@ -223,7 +223,7 @@ def test_a_column_of_splits_is_taken_and_its_other_words_are_left_out(tmp_path: 
     rows = [(*pair, words[at // 2 % 5]) for at, pair in enumerate(reviews(50))]
     data = read(write_csv(tmp_path / "reviews.csv", rows, ("text", "label", "split")))
     assert data.split_sizes == {"train": 40, "validation": 20, "test": 20}
-    assert "20 rows are left out, of the split 'extra'" in story(data)
+    assert "20 rows left out, of the split 'extra'" in story(data)
 
 
 def test_a_column_of_folds_is_not_taken_for_splits(tmp_path: Path) -> None:
