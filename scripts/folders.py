@@ -75,6 +75,8 @@ def notes_on(folder: Path, inside: list[Path], splits: list[Path], classes: list
         notes.append(f"There are no pictures in {', '.join(empty)}.")
     if loose := sum(is_picture(path, folder) for parent in (folder, *splits) for path in parent.iterdir()):
         notes.append(f"{counted(loose, 'picture')} left out, in no label's folder.")
+    if tables := sorted(path for path in folder.iterdir() if is_table(path)):
+        notes.append(f"There is a table, {tables[0]}: give that as --data where it is what names the labels.")
     others = Counter(
         path.suffix.lower() or path.name
         for label in classes

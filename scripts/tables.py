@@ -59,7 +59,8 @@ class Table:
             if given and label:
                 rows.append(Row(given, label, split or None))
             else:
-                skipped.append(f"{where} has no {columns.label if given else columns.input}")
+                lacks = (columns.label if given else columns.input) if titled else LABELS[0] if given else inputs[0]
+                skipped.append(f"{where} has no {lacks}")
         if not rows:
             raise ValueError(f"{path} has no row with {columns.input} and {columns.label}: {'; '.join(skipped[:3])}")
         return cls(rows, skipped, guessed)

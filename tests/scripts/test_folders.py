@@ -94,6 +94,16 @@ def test_fewer_than_two_labels_are_refused_and_named(tmp_path: Path, shapes: tup
         find_examples(tmp_path / "photos", tmp_path)
 
 
+def test_a_folder_with_a_table_of_its_labels_points_to_the_table(tmp_path: Path) -> None:
+    write_pictures(tmp_path, 2, shapes=("images",))
+    table = write_csv(
+        tmp_path / "labels.csv", [("images/images-000.png", "a"), ("images/images-001.png", "b")], ("file", "y")
+    )
+    with pytest.raises(ValueError, match=rf"one label only, images.*There is a table, {table}: give that as --data"):
+        find_examples(tmp_path, tmp_path / "data")
+    assert counts(find_examples(table, tmp_path / "data")) == {(None, "a"): 1, (None, "b"): 1}
+
+
 def test_what_is_not_there_is_said_with_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no .*nowhere: expected a folder per class"):
         find_examples(tmp_path / "nowhere", tmp_path)

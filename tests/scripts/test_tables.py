@@ -74,6 +74,8 @@ def test_two_columns_without_known_names_are_told_by_their_values(tmp_path: Path
     bare = Table.read(write_csv(tmp_path / "a.csv", rows, None))
     assert pairs(bare) == rows
     assert bare.guessed == "The first line names no columns: every line was taken for text and label."
+    holed = Table.read(write_csv(tmp_path / "holed.csv", [*rows, ("so so", "")], None))
+    assert holed.skipped == ["line 9 has no label"]
     turned = Table.read(write_csv(tmp_path / "b.csv", [(label, text) for text, label in rows], None))
     assert pairs(turned) == rows
     named = Table.read(write_csv(tmp_path / "c.csv", rows, ("utterance", "mood")))
