@@ -1,15 +1,19 @@
 """The application on uvicorn: in worker processes that share the models, or in this one alone."""
 
 import gc
+import logging
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app, worker_count
+from service.cpus import cpu_count
 from service.engine.registry import Registry
 from service.log import log_config
 from service.settings import Settings
 from service.workers import run_workers
+
+log = logging.getLogger("maxpool")
 
 
 def serve(settings: Settings) -> None:
@@ -22,6 +26,7 @@ def serve(settings: Settings) -> None:
     # A pass of the collector would write to every page that the workers share.
     gc.collect()
     gc.freeze()
+    log.info("%s workers on %s CPUs, one thread a run, provider %s", workers, cpu_count(), registry.provider)
     listener = config.bind_socket()
     if workers == 1:
         uvicorn.Server(config).run(sockets=[listener])

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ class Registry:
             of_name = {**self._models.get(key[0], {}), key[1]: model}
             self._models[key[0]] = {version: of_name[version] for version in sorted(of_name, key=int)}
             self._refused.pop(key, None)
-            log.info("%s version %s is ready on %s", *key, model.provider)
+            log.info("%s version %s is ready on %s: %s", *key, model.provider, model.plan)
         for refusal in changes.refused:
             self._refused[refusal.name, refusal.version] = refusal
             log.error("%s version %s is not served: %s", refusal.name, refusal.version, refusal.reason)
@@ -153,6 +153,7 @@ def status(model: Model) -> dict[str, Any]:
         "task": spec.task,
         "status": "ready",
         "provider": model.provider,
+        "plan": asdict(model.plan),
     }
 
 
