@@ -61,9 +61,7 @@ class Model:
         self._max_pixels = max_pixels
         first = read_row(proven.golden[0].input, proven.spec.input)
         cost = measure_cost(lambda rows: self._run([first.row] * rows), units=first.units)
-        self._batcher = Batcher(
-            self._run, cost=cost, lanes=lanes, queue_rows=queue_rows, observe=metrics.batch_rows.observe
-        )
+        self._batcher = Batcher(self._run, cost=cost, lanes=lanes, queue_rows=queue_rows, observe=metrics.observe_batch)
         metrics.watch_queue(lambda: self._batcher.admitted)
 
     def _run(self, rows: Sequence[Any]) -> Scores:
