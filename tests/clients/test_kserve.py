@@ -1,8 +1,4 @@
-"""kserve's InferenceRESTClient, unmodified, against a real server.
-
-kserve is not in the group `clients`: it holds psutil below 6 and pandas below 3, which constraints.txt does not, and
-brings 450 MB, the Kubernetes client among them. In an environment that has it this test runs.
-"""
+"""kserve's InferenceRESTClient, unmodified, against a real server."""
 
 import asyncio
 from typing import Any
@@ -10,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-kserve: Any = pytest.importorskip("kserve", reason="kserve is not installed (its requirements clash with ours)")
+kserve: Any = pytest.importorskip("kserve", reason="kserve is not installed: make clients")
 
 ROWS = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
 

@@ -23,7 +23,7 @@ def test_mlserver_infer(tiny_url: str, tmp_path: Path) -> None:
         lines.append(json.dumps({"inputs": [tensor]}))
     (tmp_path / "in.jsonl").write_text("\n".join(lines) + "\n")
     command = Path(sys.executable).parent / "mlserver"
-    options = ["-u", tiny_url.removeprefix("http://"), "-m", "colour", "-b", "3"]
+    options = ["-u", tiny_url.removeprefix("http://"), "-m", "colour", "-s", "3"]
     files = ["-i", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl")]
     subprocess.run([str(command), "infer", *options, *files], check=True, capture_output=True, timeout=120)
     answers = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]

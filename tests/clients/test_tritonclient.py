@@ -1,4 +1,4 @@
-"""tritonclient, unmodified, against a real server: pip install --group clients."""
+"""tritonclient, unmodified, against a real server."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ import pytest
 
 from tests.conftest import plain
 
-httpclient: Any = pytest.importorskip("tritonclient.http", reason="pip install --group clients has tritonclient")
-aio: Any = pytest.importorskip("tritonclient.http.aio", reason="pip install --group clients has tritonclient")
-utils: Any = pytest.importorskip("tritonclient.utils", reason="pip install --group clients has tritonclient")
+httpclient: Any = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed: make clients")
+aio: Any = pytest.importorskip("tritonclient.http.aio", reason="tritonclient is not installed: make clients")
+utils: Any = pytest.importorskip("tritonclient.utils", reason="tritonclient is not installed: make clients")
 
 ROWS = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
 SENTENCES = np.array([b"so it goes", "ünï çôdé 🙂".encode(), b"one two three four five"], dtype=np.object_)
