@@ -9,6 +9,7 @@ import orjson
 
 from service.engine.rows import Input
 from service.errors import InputTooLarge, InvalidInput, MaxpoolError, NotOffered
+from service.protocols.long_json import Numbers, load_long
 from service.protocols.tensors import (
     Blob,
     Shape,
@@ -23,6 +24,7 @@ from service.spec import ImageInput, SentenceInput
 
 OUTPUT = "scores"
 COUNTS = ("timeout", "priority")  # of the schedule policy extension: microseconds, and 1 the highest
+LONG = 128 * 1024  # bytes of JSON that are worth to be read in pieces
 SHARED_MEMORY = "shared_memory_region"
 Json = dict[str, Any]
 
@@ -55,7 +57,8 @@ def read_request(
         return InferRequest(None, read_raw(body, spec, max_inputs), binary=True, classes=None)
     view = memoryview(body)
     try:
-        document = orjson.loads(body if json_length is None else view[:json_length])
+        text: Blob = body if json_length is None else view[:json_length]
+        document = orjson.loads(text) if len(text) <= LONG else load_long(bytes(text))
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"the request is not valid JSON ({error}): expected an inference request object") from None
     if not isinstance(document, dict):
@@ -138,6 +141,8 @@ def is_column(shape: Shape) -> bool:
 def rows_of_json(data: Any, pixels: bool, shape: Shape, spec: ImageInput | SentenceInput) -> list[Input]:
     if pixels:
         return list(pixels_of_json(data, shape))
+    if isinstance(data, Numbers):
+        raise InvalidInput("its data are numbers: expected strings")
     strings = strings_of_json(data, shape)
     if isinstance(spec, SentenceInput):
         return list(strings)

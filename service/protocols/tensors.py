@@ -11,9 +11,11 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import orjson
 
 from service.engine.rows import Pixels
 from service.errors import InvalidInput
+from service.protocols.long_json import Numbers
 
 Shape = tuple[int, ...]
 Blob = bytes | memoryview
@@ -28,9 +30,11 @@ def read_shape(given: Any) -> Shape:
 
 def pixels_of_json(data: Any, shape: Shape) -> list[Pixels]:
     """N x H x W x C numbers -> N rows. Raises InvalidInput for elements other than whole numbers from 0 to 255."""
-    flat = flatten(data, shape)
+    flat = data if isinstance(data, Numbers) else flatten(data, shape)
     try:
-        pixels = bytes(flat)
+        pixels = flat.read() if isinstance(flat, Numbers) else bytes(flat)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"its data is not valid JSON ({error}): expected an array of numbers") from None
     except (TypeError, ValueError):
         raise InvalidInput("its data has an element that UINT8 has not: expected whole numbers from 0 to 255") from None
     return pixels_of_bytes(pixels, shape)
@@ -39,7 +43,7 @@ def pixels_of_json(data: Any, shape: Shape) -> list[Pixels]:
 def pixels_of_bytes(blob: Blob, shape: Shape) -> list[Pixels]:
     """N rows of H x W x C, which share the blob's memory. Raises InvalidInput."""
     if len(blob) != prod(shape):
-        raise InvalidInput(f"its data has {len(blob):,} bytes: UINT8 of shape {list(shape)} has {prod(shape):,}")
+        raise InvalidInput(f"its data has {len(blob):,} elements: UINT8 of shape {list(shape)} has {prod(shape):,}")
     return list(np.frombuffer(blob, np.uint8).reshape(shape))
 
 
@@ -77,9 +81,9 @@ def bytes_of_elements(elements: Iterable[bytes]) -> bytes:
 
 def flatten(data: Any, shape: Shape) -> list[Any]:
     """The elements, row-major. Raises InvalidInput unless `data` is flat or nested as `shape` says."""
-    flat: Any = data
     if not isinstance(data, list):
         raise InvalidInput(f"its data is a JSON {type(data).__name__}: expected an array")
+    flat: list[Any] = data
     if len(shape) > 1 and data and isinstance(data[0], list):
         check_length(data, shape[0], 0)
         for axis, size in enumerate(shape[1:], 1):
@@ -88,7 +92,7 @@ def flatten(data: Any, shape: Shape) -> list[Any]:
             flat = list(chain.from_iterable(flat))
     else:
         check_length(data, prod(shape), None)
-    return list(flat)
+    return flat
 
 
 def check_length(part: Any, size: int, axis: int | None) -> None:
