@@ -73,7 +73,7 @@ def oip_catalog(registry: Registry, settings: Settings, metrics: Metrics) -> API
     @router.get("/v2/models/{name}/config", responses=MISSING)
     @router.get("/v2/models/{name}/versions/{version}/config", responses=MISSING)
     async def show_configuration(name: str, version: str | None = None) -> dict[str, Any]:
-        """The signature again, as Triton's tools want it: without the batch axis, which has a maximum."""
+        """The signature again, as Triton's tools want it: of pictures without the batch axis, which has a maximum."""
         return configuration(registry.find(name, version), max_rows=min(settings.max_inputs, settings.queue_rows))
 
     @router.get("/v2/models/{name}", responses=MISSING)
@@ -123,13 +123,15 @@ def metadata(model: Model, versions: list[str]) -> dict[str, Any]:
 def configuration(model: Model, *, max_rows: int) -> dict[str, Any]:
     datatype, row = signature(model)
     kind = "TYPE_STRING" if datatype == "BYTES" else f"TYPE_{datatype}"
+    # Triton's rule takes the batch axis off both sides, and a sentence has no other: 0 says that shapes are whole.
+    batch = [] if row else [-1]
     return {
         "name": model.spec.name,
         "platform": PLATFORM,
         "backend": "onnxruntime",
-        "max_batch_size": max_rows,
-        "input": [{"name": input_name(model.spec.input), "data_type": kind, "dims": row or [1]}],
-        "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [len(model.spec.labels)]}],
+        "max_batch_size": max_rows if row else 0,
+        "input": [{"name": input_name(model.spec.input), "data_type": kind, "dims": [*batch, *row]}],
+        "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [*batch, len(model.spec.labels)]}],
         "dynamic_batching": {},
     }
 

@@ -1,7 +1,8 @@
 """The statistics extension of the Open Inference Protocol, told from the metrics and so of all worker processes.
 
-inference_count counts rows, execution_count runs of the graph. Each duration is {"count", "ns"}; what is not measured
-has count 0: here compute_output (picking a row out of a batch) and cache_hit (there is no cache).
+inference_count counts rows, execution_count runs of the graph. Each duration is {"count", "ns"}; compute_output is what
+an answer took beside the other stages: reading the body and writing the reply. perf_analyzer wants the three of compute
+to have the same count. What is not there has count 0: a cache, and the stages beside the run that have no batch size.
 """
 
 from collections import defaultdict
@@ -33,6 +34,8 @@ class Statistics:
     def show(self) -> dict[str, Any]:
         failed = self._sums["maxpool_failed_duration_seconds_total"]
         seconds = self._sums["maxpool_request_duration_seconds_sum"]
+        stages = {stage: self._stage(stage) for stage in ("queue", "decode", "infer")}
+        rest = seconds - failed - sum(stage["ns"] for stage in stages.values()) / 1e9
         batches = sorted((rows, of_rows) for rows, of_rows in self._batches.items() if of_rows.get("count"))
         return {
             "name": self._name,
@@ -43,10 +46,10 @@ class Statistics:
             "inference_stats": {
                 "success": duration(self._answered[True], seconds - failed),
                 "fail": duration(self._answered[False], failed),
-                "queue": self._stage("queue"),
-                "compute_input": self._stage("decode"),
-                "compute_infer": self._stage("infer"),
-                "compute_output": NONE,
+                "queue": stages["queue"],
+                "compute_input": stages["decode"],
+                "compute_infer": stages["infer"],
+                "compute_output": duration(stages["infer"]["count"], rest),
                 "cache_hit": NONE,
                 "cache_miss": NONE,
             },

@@ -142,7 +142,9 @@ def test_model_configuration_has_the_batch_as_a_maximum(http: httpx2.Client) -> 
     document = http.get("/v2/models/colour/config").json()
     assert document["max_batch_size"] == 32
     assert document["input"] == [{"name": "image", "data_type": "TYPE_UINT8", "dims": [8, 8, 3]}]
-    assert http.get("/v2/models/length/config").json()["input"][0]["data_type"] == "TYPE_STRING"
+    length = http.get("/v2/models/length/config").json()
+    assert length["max_batch_size"] == 0
+    assert length["input"] == [{"name": "sentence", "data_type": "TYPE_STRING", "dims": [-1]}]
 
 
 @pytest.mark.parametrize("field", ["name", "shape", "datatype", "data"])
@@ -433,7 +435,7 @@ def test_statistics_count_over_all_worker_processes(http: httpx2.Client, tiny_ur
             after["inference_stats"][stage]["count"] - before["inference_stats"][stage]["count"],
             after["inference_stats"][stage]["ns"] - before["inference_stats"][stage]["ns"],
         )
-        for stage in ("success", "fail", "queue", "compute_input", "compute_infer")
+        for stage in ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output")
     }
     assert {stage: count for stage, (count, _) in grown.items()} == {
         "success": 10,
@@ -441,6 +443,7 @@ def test_statistics_count_over_all_worker_processes(http: httpx2.Client, tiny_ur
         "queue": 10,
         "compute_input": 10,
         "compute_infer": 10,
+        "compute_output": 10,
     }
     assert all(ns > 0 for _, ns in grown.values())
     assert grown["success"][1] >= grown["compute_infer"][1]
