@@ -20,7 +20,7 @@ from service import __version__
 from service.cpus import cpu_count
 from service.engine.registry import Registry
 from service.engine.session import choose_provider
-from service.errors import MaxpoolError
+from service.errors import MaxpoolError, SettingsError
 from service.metrics import Metrics
 from service.protocols.catalog import catalog
 from service.protocols.native import Predict
@@ -35,13 +35,13 @@ log = logging.getLogger("maxpool")
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Models are loaded when the application starts, before it answers. Raises SettingsError."""
+    """Models are loaded when the application starts, before it answers; `app.state.registry.load` may do it earlier.
+    Raises SettingsError."""
     settings = settings or Settings.from_env(os.environ)
     metrics = Metrics()
     provider = choose_provider(settings.provider)
-    workers = worker_count(settings, provider)
     registry = Registry(
-        cpus=max(1, cpu_count() // workers),
+        cpus=max(1, cpu_count() // worker_count(settings, provider)),
         provider=provider,
         queue_rows=settings.queue_rows,
         max_pixels=settings.max_pixels,
@@ -72,6 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
+    app.state.registry = registry
     patch_fastapi(app, title="Maxpool", redirect_from_root_to_docs=False)
     for paths, road in ((PREDICT_PATHS, Predict), (INFER_PATHS, Infer)):
         answer = road(registry, settings, metrics)
@@ -104,10 +105,13 @@ async def watch(registry: Registry, settings: Settings) -> None:
 
 
 def worker_count(settings: Settings, provider: str) -> int:
-    """Small nets scale by processes; on a GPU each would hold a context and a copy of every model."""
-    if settings.workers:
-        return settings.workers
-    return min(4, cpu_count()) if provider == "cpu" else 1
+    """Small nets scale by processes; on a GPU each would hold a context and a copy of every model. Raises
+    SettingsError."""
+    if provider != "cpu" and settings.workers > 1:
+        raise SettingsError(
+            f"MAXPOOL_WORKERS is {settings.workers}: on {provider} one process holds the GPU; set it to 1"
+        )
+    return settings.workers or (min(4, cpu_count()) if provider == "cpu" else 1)
 
 
 def add_error_handlers(app: FastAPI) -> None:

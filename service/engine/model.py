@@ -32,6 +32,22 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """How a model's batches are run, from what they were measured to cost when it was loaded."""
+
+    max_batch: int  # rows; the largest batch that still makes a row cheaper
+    row_milliseconds: float  # one row alone, of the size of the first golden input
+    batch_milliseconds: float  # the largest batch of such rows
+    runs: str  # one row: on the event loop, or in one of the lanes
+
+    def __str__(self) -> str:
+        return (
+            f"{self.row_milliseconds:g} ms a row, {self.batch_milliseconds:g} ms for the largest batch of "
+            f"{self.max_batch}, on the {self.runs}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Predictions:
     """An answer or the reason for none, for each input in order; seconds spent, the longest of any row."""
 
@@ -61,6 +77,12 @@ class Model:
         self._max_pixels = max_pixels
         first = read_row(proven.golden[0].input, proven.spec.input)
         cost = measure_cost(lambda rows: self._run([first.row] * rows), units=first.units)
+        self.plan = Plan(
+            max_batch=cost.max_rows,
+            row_milliseconds=round(1000 * cost.seconds(1, first.units), 3),
+            batch_milliseconds=round(1000 * cost.seconds(cost.max_rows, first.units), 3),
+            runs="loop" if cost.inline(1, first.units) else "lanes",
+        )
         self._batcher = Batcher(self._run, cost=cost, lanes=lanes, queue_rows=queue_rows, observe=metrics.observe_batch)
         metrics.watch_queue(lambda: self._batcher.admitted)
 
