@@ -82,8 +82,8 @@ def flatness(pace: Pace) -> list[str]:
     shorter = Pace(min(pace.seconds, 2), min(pace.slices, 3))
     workload = digits()
     parts = [
-        scaling.by_models(workload, (1, 50) if pace is QUICK else (1, 10, 50), shorter),
-        scaling.by_connections(workload, (64, 1, 1000), shorter, workers=WORKERS),
+        scaling.by_models(workload, (1, 3) if pace is QUICK else (1, 10, 50), shorter),
+        scaling.by_connections(workload, (64, 1) if pace is QUICK else (64, 1, 1000), shorter, workers=WORKERS),
         scaling.by_labels((5, 1, scaling.LABELS), shorter),
     ]
     return [scaling.HEAD, *(line for part in parts for line in scaling.table(part)), ""]

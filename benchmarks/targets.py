@@ -8,7 +8,6 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -21,7 +20,7 @@ from benchmarks.servers import ROOT, Server, echo, free_port, running, service, 
 from benchmarks.slices import Pace, Run, Slice, in_turn, measure, ratio
 
 WORKERS = 2
-CACHE = Path("runs/benchmarks/resnet50")  # made once
+CACHE = ROOT / "runs/benchmarks/resnet50"  # made once
 
 
 @dataclass(frozen=True)
