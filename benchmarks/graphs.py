@@ -122,8 +122,8 @@ def copies(model: Path, count: int, folder: Path) -> Path:
 def plain_text_graph(model: Path) -> bytes:
     """The same weights without the folded table, N x L word ids -> scores: a look-up of vectors and three convolutions,
     as Kim 2014 writes the net and as any exporter would."""
-    constants = {each.name: each for each in onnx.load(model / "model.onnx").graph.initializer}
-    values = {name: numpy_helper.to_array(tensor) for name, tensor in constants.items() if name != "keys"}
+    folded = onnx.load(model / "model.onnx").graph
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in folded.initializer}
     maps = values["output.weight"].shape[1] // len(WIDTHS)
     kept: dict[str, npt.NDArray[Any]] = {
         "vectors": values["embedding"].astype(np.float32),

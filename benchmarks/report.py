@@ -4,7 +4,7 @@ python -m benchmarks.report
 python -m benchmarks.report --write docs/performance.md
 python -m benchmarks.report --quick
 
-About ten minutes, with wrk where it is installed. --quick leaves ResNet-50 out and is too short to believe.
+Some eight minutes, with wrk where it is installed. --quick leaves ResNet-50 out and is too short to believe.
 """
 
 import argparse
