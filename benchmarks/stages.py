@@ -97,14 +97,14 @@ def alone(workload: Workload, seconds: float) -> dict[str, float]:
     batch = stack([rows[at % len(rows)] for at in range(BATCH)])
     model = load(workload)
     scores = session.run(None, {name: batch})[0][0]
-    predicted = asyncio.run(model.predict(inputs[:1], top_k=TOP_K)).answers[0]
+    predicted = asyncio.run(model.predict(inputs[:1])).answers[0]
     assert not isinstance(predicted, Exception)
     document = {"model": spec.name, "version": spec.version}
     return {
         "decode": timed(lambda turn: read_row(inputs[turn % len(inputs)], spec.input), seconds),
         "run": timed(lambda turn: session.run(None, {name: batch}), seconds) / BATCH,
         "rank": timed(lambda turn: model.rank(scores, TOP_K), seconds),
-        "JSON": timed(lambda turn: orjson.dumps({**document, "predictions": [show(predicted)]}), seconds),
+        "JSON": timed(lambda turn: orjson.dumps({**document, "predictions": [show(model, predicted, TOP_K)]}), seconds),
     }
 
 
@@ -136,7 +136,7 @@ async def as_coroutine(road: Awaitable[float]) -> float:
 
 async def in_engine(workload: Workload, seconds: float) -> float:
     model, inputs = load(workload), inputs_of(workload)
-    return await repeated(lambda turn: model.predict([inputs[turn % len(inputs)]], top_k=TOP_K), seconds)
+    return await repeated(lambda turn: model.predict([inputs[turn % len(inputs)]]), seconds)
 
 
 async def in_application(workload: Workload, seconds: float) -> float:

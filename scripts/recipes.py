@@ -1,6 +1,6 @@
 """How each net is trained on each data set: one line a pair; and what is sensible for data nobody has seen before."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from nets import PICTURE_NETS
