@@ -1,7 +1,9 @@
 """The application on uvicorn: in worker processes that share the models, or in this one alone."""
 
+import asyncio
 import gc
 import logging
+import socket
 
 import uvicorn
 from fastapi import FastAPI
@@ -11,9 +13,10 @@ from service.cpus import cpu_count
 from service.engine.registry import Registry
 from service.log import log_config
 from service.settings import Settings
-from service.workers import run_workers
+from service.workers import Workers
 
 log = logging.getLogger("maxpool")
+AT_ONCE = 32  # connections taken in one go
 
 
 def serve(settings: Settings) -> None:
@@ -31,7 +34,53 @@ def serve(settings: Settings) -> None:
     if workers == 1:
         uvicorn.Server(config).run(sockets=[listener])
     else:
-        run_workers(uvicorn.Server(config).run, listener, count=workers, grace=settings.grace_seconds)
+        grace = settings.grace_seconds
+        Workers(lambda channel: Worker(config, channel).run(), listener, count=workers, grace=grace).run()
+
+
+class Worker(uvicorn.Server):
+    """A server whose connections come over a channel, accepted by another process."""
+
+    def __init__(self, config: uvicorn.Config, channel: socket.socket) -> None:
+        super().__init__(config)
+        self._channel = channel
+        self._opening: set[asyncio.Task[object]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        self._channel.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._channel, self._take)
+
+    def _take(self) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(AT_ONCE):
+            try:
+                message, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
+            except BlockingIOError:
+                return
+            if not message:  # the first process is gone
+                loop.remove_reader(self._channel)
+                self.should_exit = True
+                return
+            opening = loop.create_task(self._open(socket.socket(fileno=descriptors[0])))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+
+    async def _open(self, connection: socket.socket) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What was accepted before the stop is answered, too."""
+        self._take()
+        asyncio.get_running_loop().remove_reader(self._channel)
+        await asyncio.gather(*self._opening)
+        await super().shutdown(sockets=[])
 
 
 def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:

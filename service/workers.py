@@ -1,87 +1,143 @@
 """Worker processes: forked from one that has loaded and proven every model, so that they start at once and share its
-memory; all accept on one socket. One that dies is replaced.
+memory. That one accepts the connections and deals them out in turn, for workers that accept for themselves take 11 and
+53 of 64. A worker that dies is replaced.
 
 SIGTERM -> no new connections, what was accepted is answered -> all gone
 """
 
 import logging
 import os
+import select
 import signal
 import socket
 import sys
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from typing import NoReturn
 
 log = logging.getLogger("maxpool")
-STOPS = (signal.SIGTERM, signal.SIGINT)
+STOPS = {signal.SIGTERM, signal.SIGINT}
+SIGNALS = {*STOPS, signal.SIGCHLD}
 KILLED_AFTER = 5  # seconds beyond the grace that the server itself gives its requests
 SHORT_LIFE = 1  # seconds: one that lives no longer is not replaced at once
+FULL = 1  # seconds to wait for a worker that takes a connection, when none does at once
+
+Serve = Callable[[socket.socket], None]
 
 
-def run_workers(
-    serve: Callable[[list[socket.socket]], None], listener: socket.socket, *, count: int, grace: float
-) -> None:
-    """`serve` runs in each worker until SIGTERM. Returns when all have ended after a stop."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*STOPS, signal.SIGCHLD})
-    alive, held = os.pipe()  # a worker reads the end of `alive` when this process is gone, however it went
-    born: dict[int, float] = {}
+class Workers:
+    """Of the first process alone. `serve` is what a worker does with its channel, over which connections come, until
+    SIGTERM or the end of the channel."""
 
-    def fork() -> None:
+    def __init__(self, serve: Serve, listener: socket.socket, *, count: int, grace: float) -> None:
+        self._serve = serve
+        self._listener = listener
+        self._count = count
+        self._grace = grace
+        self._born: dict[int, float] = {}  # process id -> when
+        self._channels: deque[tuple[int, socket.socket]] = deque()  # of the workers, the next in turn first
+
+    def run(self) -> None:
+        """Returns when all have ended after SIGTERM or SIGINT."""
+        told, tells = socket.socketpair()  # a byte for each signal
+        for end in (told, tells):
+            end.setblocking(False)
+        signal.set_wakeup_fd(tells.fileno())
+        for each in SIGNALS:
+            signal.signal(each, lambda *_: None)
+        for _ in range(self._count):
+            self._fork()
+        self._listener.listen(2048)
+        self._listener.setblocking(False)
+        while True:
+            readable, _, _ = select.select([self._listener, told], [], [])
+            if self._listener in readable:
+                self._deal()
+            if told in readable:
+                signals = set(told.recv(4096))
+                if signals & STOPS:
+                    return self._stop()
+                self._replace()
+
+    def _fork(self) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
-            os.close(held)
-            live(serve, listener, alive)
-        born[pid] = time.monotonic()
+            ours.close()
+            self._live(theirs)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        theirs.close()
+        self._born[pid] = time.monotonic()
+        self._channels.append((pid, ours))
 
-    for _ in range(count):
-        fork()
-    while signal.sigwait({*STOPS, signal.SIGCHLD}) not in STOPS:
-        for pid in reap(born):
+    def _live(self, channel: socket.socket) -> NoReturn:
+        """The whole life of a worker. What the first process would clean up at its end is not the worker's to clean
+        up."""
+        status = 1
+        try:
+            self._listener.close()
+            for _, other in self._channels:
+                other.close()
+            signal.set_wakeup_fd(-1)
+            for each in SIGNALS:
+                signal.signal(each, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            self._serve(channel)
+            status = 0
+        except KeyboardInterrupt:  # uvicorn hands on the signal that stopped it
+            status = 0
+        except BaseException:
+            log.exception("worker %s failed", os.getpid())
+        finally:
+            os._exit(status)
+
+    def _deal(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:  # gone again, or no descriptor is free
+            return
+        with connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not self._hand(connection):
+                select.select([], [channel for _, channel in self._channels], [], FULL)
+                if not self._hand(connection):
+                    log.error("no worker takes connections: one is closed")
+
+    def _hand(self, connection: socket.socket) -> bool:
+        for _ in range(len(self._channels)):
+            _, channel = self._channels[0]
+            self._channels.rotate(-1)
+            try:
+                socket.send_fds(channel, [b"c"], [connection.fileno()], socket.MSG_DONTWAIT)
+                return True
+            except OSError:  # full, or dead and to be replaced
+                continue
+        return False
+
+    def _replace(self) -> None:
+        for pid in [pid for pid in self._born if os.waitpid(pid, os.WNOHANG)[0]]:
             log.error("worker %s ended; another takes its place", pid)
-            if time.monotonic() - born.pop(pid) < SHORT_LIFE:
+            (gone,) = [each for each in self._channels if each[0] == pid]
+            self._channels.remove(gone)
+            gone[1].close()
+            if time.monotonic() - self._born.pop(pid) < SHORT_LIFE:
                 time.sleep(SHORT_LIFE)
-            fork()
-    stop(born, grace)
+            self._fork()
 
-
-def live(serve: Callable[[list[socket.socket]], None], listener: socket.socket, alive: int) -> None:
-    """The whole life of a worker. What the first process would clean up at its end is not the worker's to clean up."""
-    status = 1
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOPS, signal.SIGCHLD})
-        threading.Thread(target=end_with, args=(alive,), daemon=True, name="orphan").start()
-        serve([listener])
-        status = 0
-    except KeyboardInterrupt:  # uvicorn hands on the signal that stopped it
-        status = 0
-    except BaseException:
-        log.exception("worker %s failed", os.getpid())
-    finally:
-        os._exit(status)
-
-
-def end_with(alive: int) -> None:
-    os.read(alive, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def reap(born: dict[int, float]) -> list[int]:
-    return [pid for pid in born if os.waitpid(pid, os.WNOHANG)[0]]
-
-
-def stop(born: dict[int, float], grace: float) -> None:
-    for pid in born:
-        os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + grace + KILLED_AFTER
-    left = set(born)
-    while left and (wait := deadline - time.monotonic()) > 0:
-        left -= {pid for pid in left if os.waitpid(pid, os.WNOHANG)[0]}
-        if left:
-            signal.sigtimedwait({signal.SIGCHLD}, min(wait, 1))
-    for pid in left:
-        log.error("worker %s did not end in time and is killed", pid)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    def _stop(self) -> None:
+        self._listener.close()
+        for pid in self._born:
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + self._grace + KILLED_AFTER
+        left = set(self._born)
+        while left and time.monotonic() < deadline:
+            left -= {pid for pid in left if os.waitpid(pid, os.WNOHANG)[0]}
+            time.sleep(0.01)
+        for pid in left:
+            log.error("worker %s did not end in time and is killed", pid)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)

@@ -1,5 +1,6 @@
 """What every prediction route does around its own reading and writing: finds the model, reads the body, counts."""
 
+import logging
 import time
 from abc import ABC, abstractmethod
 
@@ -11,6 +12,8 @@ from service.errors import MaxpoolError
 from service.metrics import Metrics
 from service.protocols.replies import Disconnected, Reply, read_body, send_error, send_reply
 from service.settings import Settings
+
+log = logging.getLogger("maxpool")
 
 
 class Road(ABC):
@@ -43,6 +46,10 @@ class Road(ABC):
             self._metrics.rejected.labels(type(error).__name__).inc()
             status = error.status
             await send_error(send, error)
+        except Exception:
+            log.exception("a bug in answering %s", scope["path"])
+            status = 500
+            await send_error(send, MaxpoolError("an error of the server itself: its log has the details"))
         else:
             status = 200
             await send_reply(send, 200, reply)
