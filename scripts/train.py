@@ -201,9 +201,8 @@ def command(args: argparse.Namespace) -> str:
     words += f" --variant {args.variant}" if args.variant != default_variant(args) else ""
     words += f" --vectors {args.vectors}" if args.vectors else ""
     words += f" --init {args.init}" if args.init else ""
-    return (
-        words + (f" --epochs {args.epochs}" if args.epochs else "") + f" --out runs/{args.net}-{Path(args.data).stem}"
-    )
+    words += f" --epochs {args.epochs}" if args.epochs else ""
+    return f"{words} --out runs/{model_name(args.net, args.data or 'imagenet')}"
 
 
 def trained_parameters(net: nn.Module) -> int:
