@@ -160,7 +160,7 @@ class CifarBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """N x 3 x 32 x 32 -> N x labels logits; depth 6n + 2: 20, 32, 44, 56 or 110 layers. Raises ValueError for others."""
+    """N x 3 x 32 x 32 -> N x labels logits; of 6n + 2 layers: 20, 32, 44, 56 or 110. Raises ValueError for others."""
 
     def __init__(self, depth: int, labels: int = 10) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Official weights, offline: a file of torchvision's keys and shapes with random values goes all the way to an answer."""
+"""Official weights, offline: a file of torchvision's keys and shapes with random values goes on to an answer."""
 
 import hashlib
 import json
