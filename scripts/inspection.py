@@ -126,20 +126,19 @@ def is_layer(node: onnx.NodeProto, module: str, constants: set[str], attributes:
 def activated(
     tensor: str, takers: Mapping[str, Sequence[onnx.NodeProto]], constants: set[str]
 ) -> tuple[str, str | None]:
-    """What a tensor becomes by arithmetic with constants alone, up to its ReLU or with its tanh; and which it was."""
-    activation = None
-    while len(following := takers.get(tensor, [])) == 1:
+    """What a tensor becomes by its ReLU, or by its tanh and the constants around that; and which it was, if any."""
+    seen, activation = tensor, None
+    while len(following := takers.get(seen, [])) == 1:
         (node,) = following
-        others = set(node.input) - {tensor}
-        if node.op_type not in (*ACTIVATIONS, "Mul", "Add") or not others <= constants or "" == module_of(node):
+        if node.op_type not in (*ACTIVATIONS, "Mul", "Add") or not set(node.input) - {seen} <= constants:
             break
         if activation and node.op_type != "Mul":
             break
         activation = ACTIVATIONS.get(node.op_type, activation)
-        tensor = node.output[0]
+        seen = node.output[0]
         if node.op_type == "Relu":
             break
-    return tensor, activation
+    return (seen, activation) if activation else (tensor, None)
 
 
 def group_of(module: str) -> str | None:
