@@ -9,6 +9,7 @@ import httpx2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nets.resnet import resnet18
 from nets.servable import Servable
@@ -86,3 +87,33 @@ def test_a_finished_run_is_exported_again_as_the_next_version(
     assert [spec.version for spec in specs] == ["1", "2"]
     assert specs[0].graph == specs[1].graph
     assert web.asked == [f"/{choose('resnet18').file.name}"]  # the second and third time it was in the cache
+
+
+def write_photos(folder: Path) -> None:
+    """A folder per class: bright and dark noise, larger than the net takes."""
+    random = np.random.default_rng(0)
+    for label, base in (("bright", 180), ("dark", 10)):
+        (folder / label).mkdir(parents=True)
+        for number in range(10):
+            noise = random.integers(base, base + 60, (24, 32, 3), dtype=np.uint8)
+            Image.fromarray(noise).resize((320, 240)).save(folder / label / f"{number}.jpg")
+
+
+def test_official_weights_go_on_with_one_s_own_pictures_and_only_the_labels_are_learned_anew(
+    published: dict[str, torch.Tensor], web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photos(tmp_path / "photos")
+    command = ["--net", "resnet18", "--weights", "imagenet", "--data", "photos", "--epochs", "1"]
+    assert train.main([*command, "--deploy", "--models", "models"]) == 0
+    assert f"120 of 122 tensors come from {choose('resnet18').file.name}; learned anew: fc" in capsys.readouterr().out
+    spec = prove(Path("models/resnet18-photos/1"), provider="cpu").spec
+    assert spec.labels == ("bright", "dark")
+    assert isinstance(spec.input, ImageInput)
+    assert (spec.input.height, spec.input.shorter_side) == (224, 256)
+    assert spec.training is not None
+    assert "--weights imagenet" in spec.training.command
+    # Exported once more from what training left, without the weights' file.
+    assert export.main(["runs/resnet18-photos", "--name", "resnet18-photos"]) == 0
+    again = read_spec(Path("models/resnet18-photos/2/model.json"))
+    assert (again.input, again.metrics) == (spec.input, spec.metrics)
+    assert len(web.asked) == 1
