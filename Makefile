@@ -18,14 +18,18 @@ test: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+# Each goes on where it was stopped: a run that is done is not trained again, for which remove runs/.
 models: .venv/train
-	$(BIN)/python -m scripts.train --net convnetjs --data cifar10 --out runs/convnetjs-cifar10
+	$(BIN)/python -m scripts.train --net convnetjs --data cifar10 --out runs/convnetjs-cifar10 --resume
 	$(BIN)/python -m scripts.export runs/convnetjs-cifar10 --name convnetjs-cifar10 --version 1 --replace
-	$(BIN)/python -m scripts.train --net lenet5 --data mnist --out runs/lenet5-mnist
+	$(BIN)/python -m scripts.train --net resnet20 --data cifar10 --out runs/resnet20-cifar10 --resume
+	$(BIN)/python -m scripts.export runs/resnet20-cifar10 --name resnet20-cifar10 --version 1 --replace
+	$(BIN)/python -m scripts.quantize models/resnet20-cifar10/1 --name resnet20-cifar10-int8 --version 1 --replace
+	$(BIN)/python -m scripts.train --net lenet5 --data mnist --out runs/lenet5-mnist --resume
 	$(BIN)/python -m scripts.export runs/lenet5-mnist --name lenet5-mnist --version 1 --replace
-	$(BIN)/python -m scripts.train --net textcnn --data mr --out runs/textcnn-mr
+	$(BIN)/python -m scripts.train --net textcnn --data mr --out runs/textcnn-mr --resume
 	$(BIN)/python -m scripts.export runs/textcnn-mr --name textcnn-mr --version 1 --replace
-	$(BIN)/python -m scripts.train --net textcnn --data trec --out runs/textcnn-trec
+	$(BIN)/python -m scripts.train --net textcnn --data trec --out runs/textcnn-trec --resume
 	$(BIN)/python -m scripts.export runs/textcnn-trec --name textcnn-trec --version 1 --replace
 
 bench: .venv/dev

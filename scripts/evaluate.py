@@ -52,13 +52,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def data_of(spec: ModelSpec, source: str | None, data_dir: Path | None) -> DataSet:
-    """The rows a model was trained and measured on, split as then. Raises ValueError where the spec names none."""
-    if spec.training is None:
-        raise ValueError(f"{spec.name} was not trained here: its spec names no data")
+    """The rows a model was trained and measured on, split as then; or others, as it takes them. Raises ValueError where
+    nobody names any."""
+    words = shlex.split(spec.training.command) if spec.training else []
+    if source is None and "--data" not in words:
+        raise ValueError(f"{spec.name} was not trained here and its spec names no data: say --data")
     given = spec.input
     choose = (lambda _: given) if isinstance(given, ImageInput) else None
-    words = shlex.split(spec.training.command)
-    return read_data(source or words[words.index("--data") + 1], data_dir, choose=choose, seed=spec.training.seed)
+    seed = spec.training.seed if spec.training else 0
+    return read_data(source or words[words.index("--data") + 1], data_dir, choose=choose, seed=seed)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,9 @@ def digit(number: int) -> Image.Image:
     draw = ImageDraw.Draw(large)
     if number == 1:  # people write it as a stroke, fonts with a flag and a foot
         draw.line((155, 30, 125, 250), fill=255, width=26)
+    elif number == 6:  # and a six as a stroke that ends in a small loop
+        draw.arc((90, 20, 330, 330), 180, 250, fill=255, width=26)
+        draw.ellipse((90, 140, 195, 250), outline=255, width=26)
     else:
         draw.text((140, 140), str(number), fill=255, font=font, anchor="mm", stroke_width=4)
     box = large.getbbox()

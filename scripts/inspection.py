@@ -8,6 +8,7 @@ from typing import Literal
 import onnx
 
 from nets.textcnn import WIDTHS
+from service.engine.session import Session
 from service.spec import Inspect, Layer
 
 OPS = {
@@ -147,3 +148,23 @@ def group_of(module: str) -> str | None:
         return f"residual block {block[1]}.{int(block[2]) + 1}"
     inception = re.search(r"inception(\d\w)", module)
     return f"inception {inception[1]}" if inception else None
+
+
+def remaining(inspect: Inspect, graph: bytes) -> Inspect:
+    """The layers whose tensors a quantised graph still has. A score is no exact sum of products there, so `method` is
+    none."""
+    read = onnx.load_from_string(graph)
+    made = {name for node in read.graph.node for name in node.output}
+    constants = {tensor.name for tensor in read.graph.initializer}
+    layers: list[Layer] = []
+    for layer in inspect.layers:
+        if layer.tensor not in made:
+            continue
+        # An int8 weight is seen as the floats that it means.
+        names = (layer.weight, f"{layer.weight}_DequantizeLinear_Output")
+        weight = next((name for name in names if name in made | constants), None)
+        pooled = layer.pooled_from if layer.pooled_from in {kept.id for kept in layers} else None
+        layers.append(layer.model_copy(update={"weight": weight, "pooled_from": pooled}))
+    read.graph.output.extend(onnx.ValueInfoProto(name=layer.tensor) for layer in layers)
+    seen = Session(read.SerializeToString(), provider="cpu").outputs
+    return Inspect(method="none", layers=tuple(layer for layer in layers if layer.tensor in seen))

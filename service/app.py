@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Route
 
@@ -19,7 +20,7 @@ from service import __version__
 from service.cpus import cpu_count
 from service.engine.registry import Registry
 from service.engine.session import choose_provider
-from service.errors import MaxpoolError
+from service.errors import MaxpoolError, SettingsError
 from service.metrics import Metrics
 from service.protocols.catalog import catalog
 from service.protocols.native import Predict
@@ -31,13 +32,13 @@ log = logging.getLogger("maxpool")
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Models are loaded when the application starts, before it answers. Raises SettingsError."""
+    """Models are loaded when the application starts, before it answers; `app.state.registry.load` may do it earlier.
+    Raises SettingsError."""
     settings = settings or Settings.from_env(os.environ)
     metrics = Metrics()
     provider = choose_provider(settings.provider)
-    workers = worker_count(settings, provider)
     registry = Registry(
-        cpus=max(1, cpu_count() // workers),
+        cpus=max(1, cpu_count() // worker_count(settings, provider)),
         provider=provider,
         queue_rows=settings.queue_rows,
         max_pixels=settings.max_pixels,
@@ -58,7 +59,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             watching.cancel()
         registry.close()
 
-    app = FastAPI(title="Maxpool", version=__version__, summary="Convolutional networks over HTTP.", lifespan=lifespan)
+    app = FastAPI(
+        title="Maxpool",
+        version=__version__,
+        summary="Convolutional networks over HTTP.",
+        lifespan=lifespan,
+        # FastAPI's own pages fetch their scripts from a content network; ours must work where there is none.
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.registry = registry
+    patch_fastapi(app, title="Maxpool", redirect_from_root_to_docs=False)
     predict = Predict(registry, settings, metrics)
     for path in PATHS:
         app.router.routes.append(Route(path, predict, methods=["POST"], include_in_schema=False))
@@ -69,7 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     def openapi() -> dict[str, Any]:
         schema = described_by_fastapi()
-        schema["paths"].update(predict_paths(list(registry)))
+        schema["paths"] = {**predict_paths(list(registry)), **schema["paths"]}
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -87,10 +99,13 @@ async def watch(registry: Registry, settings: Settings) -> None:
 
 
 def worker_count(settings: Settings, provider: str) -> int:
-    """Small nets scale by processes; on a GPU each would hold a context and a copy of every model."""
-    if settings.workers:
-        return settings.workers
-    return min(4, cpu_count()) if provider == "cpu" else 1
+    """Small nets scale by processes; on a GPU each would hold a context and a copy of every model. Raises
+    SettingsError."""
+    if provider != "cpu" and settings.workers > 1:
+        raise SettingsError(
+            f"MAXPOOL_WORKERS is {settings.workers}: on {provider} one process holds the GPU; set it to 1"
+        )
+    return settings.workers or (min(4, cpu_count()) if provider == "cpu" else 1)
 
 
 def add_error_handlers(app: FastAPI) -> None:

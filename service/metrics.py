@@ -1,7 +1,7 @@
 """What Prometheus scrapes at /metrics: base units, plural, one prefix.
 
-With several worker processes prometheus_client keeps its values in files of PROMETHEUS_MULTIPROC_DIR, which
-service.__main__ sets, so that any worker answers for all of them.
+prometheus_client keeps its values in files of PROMETHEUS_MULTIPROC_DIR, which service.__main__ sets, so that any worker
+process answers for all of them.
 """
 
 import os

@@ -7,7 +7,7 @@ says each key in a sentence (a test compares the two).
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ModelRefused
 
@@ -33,12 +33,21 @@ class ImageInput(Part):
         "stretch: resize both sides; pad: resize the longer side, centre on the background"
     )
     shorter_side: int | None = Field(
-        default=None, description="pixels, for fit crop; the smaller of height and width if null"
+        default=None, description="pixels, for fit crop; the larger of height and width if null"
     )
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
     background: Literal["black", "white"] = Field(
         description="what shows through transparent pixels, and around a padded picture"
     )
+
+    @model_validator(mode="after")
+    def _covers(self) -> "ImageInput":
+        if self.shorter_side is not None and self.shorter_side < max(self.height, self.width):
+            raise ValueError(
+                f"shorter_side {self.shorter_side} is less than the {max(self.height, self.width)} pixels that are cut "
+                "out of it"
+            )
+        return self
 
 
 class SentenceInput(Part):
@@ -61,7 +70,7 @@ class Graph(Part):
     bytes: int
     opset: int
     ir: int
-    quantisation: Literal["none", "int8"] = "none"
+    quantisation: Literal["none", "int8", "fp16"] = "none"
     weights: Weights | None = Field(default=None, description="null: all of the graph is in model.onnx")
 
 
@@ -92,7 +101,8 @@ class Calibration(Part):
 
 
 class Parity(Part):
-    """The torch net, or the graph that was adopted, against model.onnx, on the same rows."""
+    """The torch net, or the graph that was adopted, against model.onnx, on the same rows; the float graph against one
+    quantised from it."""
 
     max_difference: float
     n: int
@@ -141,6 +151,23 @@ class Origin(Part):
     licence: str = Field(description="of the weights, as far as upstream states one")
 
 
+class Quantisation(Part):
+    """What an int8 or fp16 graph costs and gains against the float graph it was made from, on the same rows."""
+
+    source: str = Field(description="<name>/<version> of the float graph")
+    method: str
+    command: str
+    data: str
+    n: int
+    accuracy_before: float = Field(description="the float graph's")
+    rows_lost: int = Field(description="rows that only the float graph answers right")
+    rows_won: int = Field(description="rows that only this graph answers right")
+    points_lost: float = Field(description="of accuracy; the worst of the encodings in `metrics`, negative for a gain")
+    size_ratio: float = Field(description="bytes of this graph / bytes of the float one")
+    time_ratio: dict[str, float] = Field(description="rows in a batch -> time of this graph / time of the float one")
+    measured_on: str = Field(description="the machine and ONNX Runtime of the times")
+
+
 class Layer(Part):
     """One step of the graph that a person would want to see."""
 
@@ -177,6 +204,7 @@ class ModelSpec(Part):
     metrics: tuple[Metrics, ...] = ()
     baseline: Baseline | None = None
     parity: Parity | None = None
+    quantisation: Quantisation | None = None
     inspect: Inspect | None = None
 
 

@@ -192,6 +192,13 @@ def wait_until(holds: Callable[[], bool], process: subprocess.Popen[bytes], seco
         time.sleep(0.05)
 
 
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 @pytest.fixture(scope="session")
 def tiny_url(tiny_models: Path) -> Iterator[str]:
     """A server of the tiny models, two worker processes, the smaller limits of the tests."""

@@ -35,7 +35,8 @@ MAY_IMPORT = {
 # inside service, downwards only
 LEVELS = (
     ("service.__main__",),
-    ("service.app",),
+    ("service.server",),
+    ("service.app", "service.workers"),
     ("service.protocols",),
     ("service.engine",),
     ("service.metrics", "service.log", "service.settings", "service.images", "service.sentences", "service.cpus"),

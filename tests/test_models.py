@@ -13,9 +13,10 @@ from service.spec import read_spec
 
 ROOT = Path(__file__).parent.parent
 MODELS = sorted(path.parent for path in (ROOT / "models").glob("*/*/model.json"))
-# model -> the accuracy to reach on rows not used in training or choosing. TREC's goal of 0.895 is for its official test
-# questions, which are easier than those held out of the training file; on the latter nothing less than this may ship.
-GOALS = {"lenet5-mnist": 0.991, "convnetjs-cifar10": 0.76, "textcnn-mr": 0.765, "textcnn-trec": 0.82}
+# model -> the accuracy to reach on rows not used in training or choosing. TREC's published figures are for its official
+# test questions, which are easier than those held out of the training file (docs/nets.md); on the latter nothing less
+# than this may ship.
+GOALS = {"lenet5-mnist": 0.991, "convnetjs-cifar10": 0.76, "textcnn-mr": 0.765, "textcnn-trec": 0.84}
 ROWS = 400  # sent through the service; the whole split is measured by scripts.evaluate
 
 

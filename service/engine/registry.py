@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +87,9 @@ class Registry:
             of_name = {**self._models.get(key[0], {}), key[1]: model}
             self._models[key[0]] = {version: of_name[version] for version in sorted(of_name, key=int)}
             self._refused.pop(key, None)
-            self._metrics.ready.labels(*key, self.provider).set(1)
-            log.info("%s version %s is ready on %s", *key, model.provider)
+            log.info("%s version %s is ready on %s: %s", *key, model.provider, model.plan)
         for refusal in changes.refused:
             self._refused[refusal.name, refusal.version] = refusal
-            self._metrics.ready.labels(refusal.name, refusal.version, self.provider).set(0)
             log.error("%s version %s is not served: %s", refusal.name, refusal.version, refusal.reason)
         for name, version in changes.gone:
             self._refused.pop((name, version), None)
@@ -102,6 +100,10 @@ class Registry:
                 self._models.pop(name, None)
             self._metrics.ready.labels(name, version, self.provider).set(0)
             log.info("%s version %s is gone", name, version)
+        # All of them each time: a worker forked after the load has gauges of its own.
+        served = {(model.spec.name, model.spec.version) for of in self._models.values() for model in of.values()}
+        for name, version in served | self._refused.keys():
+            self._metrics.ready.labels(name, version, self.provider).set((name, version) not in self._refused)
 
     @property
     def refused(self) -> list[Refused]:
@@ -151,6 +153,7 @@ def status(model: Model) -> dict[str, Any]:
         "task": spec.task,
         "status": "ready",
         "provider": model.provider,
+        "plan": asdict(model.plan),
     }
 
 

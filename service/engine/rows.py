@@ -7,7 +7,7 @@ import numpy as np
 
 from service.engine.session import Rows
 from service.errors import InvalidInput
-from service.images import MAX_PIXELS, open_picture
+from service.images import MAX_PIXELS, SHORT, Picture, open_picture
 from service.sentences import check_sentence
 from service.spec import ImageInput, SentenceInput
 
@@ -23,28 +23,31 @@ class Row:
 
 def read_row(given: Input, spec: ImageInput | SentenceInput, *, max_pixels: int = MAX_PIXELS) -> Row:
     """Raises InvalidInput."""
+    opened = open_input(given, spec, max_pixels=max_pixels)
+    return opened if isinstance(opened, Row) else decode(opened, spec)
+
+
+def open_input(given: Input, spec: ImageInput | SentenceInput, *, max_pixels: int) -> Picture | Row:
+    """A picture of which the header was read, or a sentence, which is done with. Raises InvalidInput."""
     if isinstance(spec, ImageInput):
         if isinstance(given, str):
             raise InvalidInput("this model takes pictures: expected an encoded picture, found text")
-        picture = open_picture(given, max_pixels=max_pixels)
-        description = picture.describe()
-        return Row(picture.decode(spec), 1, description)
+        return open_picture(given, max_pixels=max_pixels)
     if isinstance(given, bytes):
         raise InvalidInput("this model takes sentences: expected text, found bytes")
     sentence = check_sentence(given, spec)
     return Row(sentence, len(sentence), {"characters": len(sentence)})
 
 
-def is_small(given: Input) -> bool:
-    """Read faster on the event loop than handed to a thread: two threads decode tiny pictures slower than one."""
-    if isinstance(given, str):
-        return True
-    if len(given) > 4096:
-        return False
-    try:
-        return open_picture(given).pixels <= 64 * 64
-    except InvalidInput:
-        return True  # to be refused at once
+def decode(picture: Picture, spec: ImageInput | SentenceInput) -> Row:
+    """Raises InvalidInput."""
+    assert isinstance(spec, ImageInput)
+    description = picture.describe()
+    return Row(picture.decode(spec), 1, description)
+
+
+def is_short(given: Input) -> bool:
+    return isinstance(given, str) or len(given) <= SHORT
 
 
 def stack(rows: list[Any]) -> Rows:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from service.engine.model import Plan
 from service.engine.registry import Registry, status
 from service.metrics import Metrics
 from service.spec import ModelSpec
@@ -17,6 +18,7 @@ class ModelStatus(BaseModel):
     task: str | None = Field(description="null for a model that was refused")
     status: str = Field(description="ready, or refused with a reason")
     provider: str | None = Field(None, description="the execution provider in use")
+    plan: Plan | None = Field(None, description="how its batches are run, from what they cost when it was loaded")
     reason: str | None = None
 
 

@@ -5,7 +5,6 @@ An ASGI object and not a FastAPI endpoint: the machinery around an endpoint cost
 """
 
 import asyncio
-import logging
 import time
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,15 +13,13 @@ from starlette.types import Receive, Scope, Send
 
 from service.engine.model import Model, Prediction, Predictions
 from service.engine.registry import Registry
-from service.errors import InferenceFailed, InvalidInput, MaxpoolError
+from service.errors import InvalidInput, MaxpoolError
 from service.metrics import Metrics
 from service.protocols.bodies import Inputs
 from service.protocols.bodies import read_body as read_inputs
 from service.protocols.replies import Disconnected, header, read_body, send_error, send_json
 from service.settings import Settings
 from service.spec import ImageInput
-
-log = logging.getLogger("maxpool")
 
 TOP_K = 5
 # A body up to this long is unpacked on the event loop, within about a tenth of a millisecond; a longer one in a thread.
@@ -48,8 +45,6 @@ class Predict:
         except Disconnected:
             return
         except MaxpoolError as error:
-            if isinstance(error, InferenceFailed):
-                log.error("%s failed on a valid input", model and model.spec.name, exc_info=error.__cause__ or error)
             self._metrics.rejected.labels(type(error).__name__).inc()
             status = error.status
             await send_error(send, error)

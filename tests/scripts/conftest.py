@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.datasets import DIGITS, DataSet, Split
+from scripts.datasets import CIFAR10, DIGITS, DataSet, Split
 from service.spec import ImageInput
 
 DIGIT_INPUT = ImageInput(height=28, width=28, channels=1, fit="stretch", background="black")
+COLOUR_INPUT = ImageInput(height=32, width=32, channels=3, fit="stretch", background="black")
 
 
 def tiny_pictures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -35,6 +36,16 @@ def tiny_digits() -> DataSet:
         for seed, (part, n) in enumerate((("train", 400), ("validation", 100), ("test", 100)))
     ]
     return DataSet("mnist", DIGITS, *parts, "tiny bars", DIGIT_INPUT)
+
+
+def tiny_colours() -> DataSet:
+    """The bars again, in colour and 32 x 32."""
+    parts = []
+    for seed, (part, n) in enumerate((("train", 400), ("validation", 100), ("test", 100))):
+        pictures, targets = tiny_pictures(n, seed)
+        coloured = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0))).repeat(3, axis=3)
+        parts.append(Split(f"tiny {part}", coloured, targets))
+    return DataSet("cifar10", CIFAR10, *parts, "tiny bars", COLOUR_INPUT)
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

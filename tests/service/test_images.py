@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from service.errors import InputTooLarge, InvalidInput
 from service.images import crop_box, open_picture
 from service.spec import ImageInput
-from tests.conftest import encode
+from tests.conftest import encode, plain
 
 RGB = ImageInput(height=8, width=8, channels=3, fit="stretch", background="white")
 GREY = ImageInput(height=8, width=8, channels=1, fit="stretch", background="black")
@@ -84,6 +84,14 @@ def test_crop_gives_what_resizing_all_and_cutting_the_centre_gives() -> None:
     assert difference.mean() < 0.05
 
 
+def test_a_part_larger_than_the_picture_it_is_cut_from_is_no_spec() -> None:
+    wide = {"height": 100, "width": 200, "channels": 3, "fit": "crop", "background": "black"}
+    with pytest.raises(ValueError, match="shorter_side 100"):
+        ImageInput.model_validate({**wide, "shorter_side": 100})
+    for size in ((50, 400), (400, 50), (90, 90)):
+        assert open_picture(plain("red", size)).decode(ImageInput.model_validate(wide)).shape == (100, 200, 3)
+
+
 def test_the_crop_box_stays_inside_a_very_long_picture() -> None:
     spec = ImageInput(height=224, width=224, channels=3, fit="crop", shorter_side=256, background="black")
     left, top, right, bottom = crop_box(10_000, 10, spec)
@@ -106,7 +114,7 @@ def test_pad_centres_the_picture_on_the_background() -> None:
 
 def test_the_pixel_budget_is_exact() -> None:
     encoded = encode(Image.new("L", (100, 100)))
-    assert open_picture(encoded, max_pixels=10_000).pixels == 10_000
+    assert open_picture(encoded, max_pixels=10_000).describe()["width"] == 100
     with pytest.raises(InputTooLarge, match="100 x 100"):
         open_picture(encoded, max_pixels=9_999)
 

@@ -1,9 +1,12 @@
 """The process as a whole: how it starts, refuses to start, and says no when it is full."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -11,7 +14,18 @@ import pytest
 from PIL import Image
 
 from service.engine.session import works
-from tests.conftest import ROOT, encode, serving, write_spoiled
+from tests.conftest import (
+    ROOT,
+    answers,
+    encode,
+    eventually,
+    free_port,
+    serving,
+    wait_until,
+    write_colour,
+    write_length,
+    write_spoiled,
+)
 
 
 def start(**settings: object) -> subprocess.CompletedProcess[str]:
@@ -66,3 +80,64 @@ def test_a_refused_model_makes_the_service_not_ready_and_says_why(tmp_path: Path
         answer = httpx2.post(f"{url}/v1/models/colour/predict", content=b"x")
         assert answer.status_code == 503
         assert "retry-after" in answer.headers
+
+
+def children(pid: int) -> set[int]:
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def answered(url: str) -> bool:
+    return httpx2.post(f"{url}/v1/models/length/predict", json={"inputs": "hello"}).status_code == 200
+
+
+@contextmanager
+def two_workers(models: Path, **settings: str) -> Iterator[tuple[int, str]]:
+    """The process id and the URL of a service."""
+    port = free_port()
+    environ = {**os.environ, **settings, "MAXPOOL_MODELS": str(models), "MAXPOOL_PORT": str(port)}
+    command = [sys.executable, "-m", "service"]
+    with subprocess.Popen(command, cwd=ROOT, env={**environ, "MAXPOOL_WORKERS": "2"}) as process:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: answers(f"{url}/healthz"), process)
+        yield process.pid, url
+        process.terminate()
+
+
+def test_a_killed_worker_is_replaced_and_the_others_go_on(tiny_models: Path) -> None:
+    with two_workers(tiny_models) as (pid, url):
+        before = children(pid)
+        assert len(before) == 2
+        killed = min(before)
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: killed not in children(pid) and len(children(pid)) == 2)
+        eventually(lambda: answered(url))
+        text = httpx2.get(f"{url}/metrics").text
+    assert 'maxpool_model_ready{model="length",provider="cpu",version="1"} 1.0' in text
+
+
+def test_workers_end_when_the_first_process_is_killed(tiny_models: Path) -> None:
+    with two_workers(tiny_models) as (pid, _):
+        workers = children(pid)
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not any(map(alive, workers)))
+
+
+def test_workers_take_up_the_models_of_today_when_they_are_replaced(tmp_path: Path) -> None:
+    write_length(tmp_path / "length" / "1")
+    with two_workers(tmp_path, MAXPOOL_RELOAD_SECONDS="0") as (pid, url):
+        write_colour(tmp_path / "colour" / "1")
+        for worker in children(pid):
+            os.kill(worker, signal.SIGKILL)
+        eventually(lambda: names(url) == {"length", "colour"})
+
+
+def names(url: str) -> set[str]:
+    try:
+        return {model["name"] for model in httpx2.get(f"{url}/v1/models").json()["models"]}
+    except httpx2.TransportError:
+        return set()

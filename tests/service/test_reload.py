@@ -2,14 +2,13 @@
 
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.conftest import plain, serving, write_colour, write_length
+from tests.conftest import eventually, plain, serving, write_colour, write_length
 
 
 @pytest.fixture
@@ -18,13 +17,6 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     write_colour(tmp_path / "models" / "colour" / "1")
     with serving(models=tmp_path / "models", workers=1, reload_seconds=1) as url:
         yield tmp_path / "models", url
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def statuses(url: str) -> dict[tuple[str, str], str]:
