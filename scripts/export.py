@@ -10,7 +10,7 @@ import argparse
 import json
 import logging
 import shutil
-from functools import partial
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,36 +24,29 @@ from nets import TextCNN
 from nets.servable import Servable
 from scripts import golden
 from scripts.datasets import DataSet, data_dir_default
+from scripts.download import ChecksumError
 from scripts.graphfile import write_graph
 from scripts.inspection import inspect_block
 from scripts.measure import measure, rows_of
-from scripts.official import official_run
-from scripts.owndata import read_data
-from scripts.preprocessing import image_input
-from scripts.recipes import Recipe
-from scripts.task import PictureTask, SentenceTask, Task, make_picture_task, make_sentence_task
+from scripts.runs import read_run
+from scripts.sources import TITLES
+from scripts.task import PictureTask, SentenceTask, Task
 from scripts.textgraph import IR, OPSET, text_graph, word_ids
-from scripts.weights import choose as choose_weights
+from scripts.weights import WeightsRefused
 from service.engine.session import Session
 from service.images import open_picture
 from service.spec import ImageInput, ModelSpec, Net, Parity, SentenceInput, Training
 
 PARITY = 1e-5
 TOLERANCE = 1e-4
-TITLES = {
-    "mnist": "Handwritten digits, white on black",
-    "fashion-mnist": "Pieces of clothing, white on black",
-    "cifar10": "Small colour pictures of ten kinds of things",
-    "mr": "Whether a sentence about a film is positive",
-    "sst2": "Whether a sentence about a film is positive",
-    "subj": "Whether a sentence tells an opinion or a plot",
-    "trec": "What a question asks for",
-    "imagenet": "Photos of a thousand kinds of things",
-}
 
 
 class ExportRefused(Exception):
     pass
+
+
+# What a command says in one sentence, instead of a traceback: these are about what it was given.
+REFUSALS = (ValueError, OSError, ChecksumError, WeightsRefused, ExportRefused)
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -69,34 +62,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
-    task, data, run = read_run(args.run, args.data_dir)
-    spec = place(task, data, run, name=args.name, version=args.version, replace=args.replace, models=args.models)
+    try:
+        task, data, run = read_run(args.run, args.data_dir)
+        spec = place(task, data, run, name=args.name, version=args.version, replace=args.replace, models=args.models)
+    except REFUSALS as error:
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+        return 2
     print(f"{spec.name}/{spec.version}: {spec.graph.bytes / 1e6:.1f} MB, parity {spec.parity}")
     for metrics in spec.metrics:
         print(f"  {metrics.data}: {metrics.accuracy:.2%}, n={metrics.n}, ECE {metrics.ece}")
     return 0
-
-
-def read_run(folder: Path, data_dir: Path | None) -> tuple[Task, DataSet, dict[str, Any]]:
-    """What scripts.train left: the trained net, its data, run.json. Raises FileNotFoundError for an unfinished run."""
-    run = json.loads((folder / "run.json").read_text())
-    net, variant, seed = run["net"]["name"], run["net"]["variant"], run["training"]["seed"]
-    state = torch.load(folder / "best.pt", weights_only=True)
-    if run["source"] == "imagenet":
-        return official_run(net, run["training"]["command"])
-    recipe = Recipe(**run["recipe"])
-    weights = choose_weights(net) if run["weights"] else None
-    task: Task
-    if net == "textcnn":
-        data = read_data(run["source"], data_dir, choose=None, seed=seed)
-        words = json.loads((folder / "words.json").read_text())
-        table = None if variant == "rand" else state["tables.0.weight"]
-        task = make_sentence_task(variant, data, recipe, words=words, table=table)
-    else:
-        data = read_data(run["source"], data_dir, choose=partial(image_input, net, variant, weights), seed=seed)
-        task = make_picture_task(net, variant, data, recipe)
-    task.net.load_state_dict(state)
-    return task, data, run
 
 
 def place(

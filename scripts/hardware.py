@@ -13,11 +13,22 @@ def hardware() -> str:
     """`AMD EPYC 9R14, 2 usable cores, 15 GiB of memory, no GPU`."""
     cores = cpu_count()
     parts = [cpu_name(), f"{cores} usable core{'s' if cores > 1 else ''}"]
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
-        parts.append(f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB of memory")
+    if (memory := memory_size()) is not None:
+        parts.append(f"{memory / 2**30:.0f} GiB of memory")
     gpus = [torch.cuda.get_device_properties(at) for at in range(torch.cuda.device_count())]
     parts += [f"{gpu.name} with {gpu.total_memory / 2**30:.0f} GiB" for gpu in gpus] or ["no GPU"]
     return ", ".join(parts)
+
+
+def memory_size(cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes, cut down by the limit of the container; None where the system does not say."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):
+        return None
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in (cgroup / "memory.max", cgroup / "memory/memory.limit_in_bytes"):
+        if limit.exists() and (written := limit.read_text().strip()).isdecimal():
+            return min(installed, int(written))
+    return installed
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -1,207 +1,41 @@
 """Your own pictures or sentences -> a DataSet, with what was found in them said in plain sentences."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
+from scripts.assembly import Rows, assemble, known_splits, move_up
 from scripts.datasets import DataSet, Split, load
-from scripts.folders import SPLITS, Example, find_examples
+from scripts.findings import counted, listed
+from scripts.folders import Example, find_examples
+from scripts.hardware import memory_size
 from scripts.sources import LICENCES
-from scripts.splits import group_duplicates, hold_out
+from scripts.splits import group_duplicates, read_splits
 from scripts.tables import Table
 from service.errors import InvalidInput
-from service.images import fit, open_picture
+from service.images import MAX_PIXELS, fit, open_picture
 from service.sentences import check_sentence
 from service.spec import ImageInput, SentenceInput
 
 UNPACKED = Path("data")
 MAX_CHARACTERS = 2000
-NAMED = 10  # so many names of files are listed
-
-
-def read_pictures(source: Path, choose: Callable[[list[int]], ImageInput], *, seed: int) -> DataSet:
-    """`choose` says what the net gets, by the shorter sides of all pictures. Raises FileNotFoundError, ValueError."""
-    examples, sides, refused = open_all(find_examples(source, UNPACKED))
-    if len({example.label for example in examples}) < 2:
-        raise ValueError(
-            f"{source} has pictures of fewer than two labels that can be read: {'; '.join(refused[:NAMED])}"
-        )
-    given = choose(sides)
-    rows = np.empty((len(examples), given.height, given.width, given.channels), np.uint8)
-    kept = np.zeros(len(examples), bool)
-
-    def decode(at: int) -> str | None:
-        try:
-            rows[at] = open_picture(examples[at].path.read_bytes()).decode(given)
-        except InvalidInput as error:
-            return f"{examples[at].path.name}: {error}"
-        kept[at] = True
-        return None
-
-    with ThreadPoolExecutor() as threads:
-        progress = tqdm(threads.map(decode, range(len(examples))), total=len(examples), desc="pictures")
-        refused += [reason for reason in progress if reason]
-    if not kept.all():
-        rows, examples = rows[kept], [example for example, keep in zip(examples, kept, strict=True) if keep]
-    groups = group_duplicates([hashlib.sha256(row.tobytes()).hexdigest() for row in rows])
-    labels = [example.label for example in examples]
-    splits = [example.split for example in examples]
-    return assemble(source, rows, labels, splits, groups, given, refused, seed)
-
-
-def open_all(examples: list[Example]) -> tuple[list[Example], list[int], list[str]]:
-    """Those whose header can be read, their shorter sides in pixels, and what is wrong with the others."""
-    opened, sides, refused = [], [], []
-    for example in examples:
-        try:
-            size = open_picture(example.path.read_bytes()).image.size
-        except (InvalidInput, OSError) as error:
-            refused.append(f"{example.path.name}: {error}")
-            continue
-        opened.append(example)
-        sides.append(min(size))
-    return opened, sides, refused
-
-
-def read_own_sentences(source: Path, *, seed: int) -> DataSet:
-    """Raises FileNotFoundError, ValueError."""
-    table = Table.read(source)
-    given = SentenceInput(max_characters=MAX_CHARACTERS)
-    rows, refused = [], list(table.skipped)
-    for row in table.rows:
-        try:
-            check_sentence(row.input[:MAX_CHARACTERS], given)
-            rows.append(row)
-        except InvalidInput as error:
-            refused.append(f"{row.input[:30]!r}: {error}")
-    sentences = [row.input[:MAX_CHARACTERS] for row in rows]
-    cut = sum(len(row.input) > MAX_CHARACTERS for row in rows)
-    splits = [SPLITS.get((row.split or "").strip().lower()) for row in rows]
-    data = assemble(
-        source, sentences, [row.label for row in rows], splits, group_duplicates(sentences), given, refused, seed
-    )
-    if cut:
-        data.found.append(f"{cut} texts are longer than {MAX_CHARACTERS:,} characters: only their beginnings are used")
-    return data
-
-
-def assemble(
-    source: Path,
-    rows: Any,
-    labels_of_rows: list[str],
-    splits: list[str | None],
-    groups: npt.NDArray[np.int64],
-    given: ImageInput | SentenceInput,
-    refused: list[str],
-    seed: int,
-) -> DataSet:
-    labels = tuple(sorted(set(labels_of_rows), key=natural))
-    if len(labels) < 2:
-        raise ValueError(f"{source} has {len(labels_of_rows)} rows of one label: a classifier needs two labels or more")
-    numbers = {label: at for at, label in enumerate(labels)}
-    targets = np.array([numbers[label] for label in labels_of_rows], np.int64)
-    parts = split_rows(targets, groups, splits, seed)
-    if missing := set(range(len(labels))) - set(targets[parts["train"]].tolist()):
-        raise ValueError(
-            f"no training row has the label {', '.join(labels[at] for at in sorted(missing))}: every label needs some"
-        )
-
-    def part(name: str) -> Split:
-        at = parts[name]
-        how = "as given" if name in splits else f"held out by seed {seed}"
-        return Split(f"{source.name} {name}, {how}", take(rows, at), targets[at])
-
-    found = describe(labels, targets, groups, parts, splits, refused)
-    description = f"{source.name}, {len(targets):,} rows of {len(labels)} labels"
-    return DataSet(source.name, labels, part("train"), part("validation"), part("test"), description, given, found)
-
-
-def take(rows: Any, at: npt.NDArray[np.int64]) -> Any:
-    return [rows[each] for each in at] if isinstance(rows, list) else rows[at]
-
-
-def natural(label: str) -> tuple[int, float, str]:
-    """2 before 10, numbers before words."""
-    try:
-        return (0, float(label), label)
-    except ValueError:
-        return (1, 0.0, label)
-
-
-def split_rows(
-    targets: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], splits: list[str | None], seed: int
-) -> dict[str, npt.NDArray[np.int64]]:
-    """What the data does not say is held out: 15 % for the test, 15 % of the rest for validation (10 % from 5,000 rows
-    on), stratified, twins together."""
-    said = {
-        name: np.array([at for at, split in enumerate(splits) if split == name], np.int64) for name in SPLITS.values()
-    }
-    parts = {name: at for name, at in said.items() if len(at) and name != "train"}
-    rest = np.setdiff1d(np.arange(len(targets)), np.concatenate([np.empty(0, np.int64), *parts.values()]))
-    share = 0.15 if len(rest) < 5_000 else 0.10
-    for name in ("test", "validation"):
-        if name not in parts:
-            parts[name] = hold_out(targets, groups, rest, share=share, seed=seed)
-            rest = np.setdiff1d(rest, parts[name])
-    return {**parts, "train": rest}
-
-
-def describe(
-    labels: tuple[str, ...],
-    targets: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
-    parts: dict[str, npt.NDArray[np.int64]],
-    splits: list[str | None],
-    refused: list[str],
-) -> list[str]:
-    counts = Counter(targets.tolist())
-    (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
-    sizes = ", ".join(f"{len(parts[name]):,} for {name}" for name in ("train", "validation", "test"))
-    how = "as the data says" if any(splits) else "split by seed, each label in the same shares"
-    found = [f"{len(targets):,} rows of {len(labels)} labels: {sizes} ({how})."]
-    if many > few:
-        found.append(
-            f"The most frequent label, {labels[most]}, has {many:,} rows, the rarest, {labels[least]}, has {few:,}"
-            + (
-                f": {many / few:.1f} times fewer, so rare labels' rows weigh more in training."
-                if many > 2 * few
-                else "."
-            )
-        )
-    if few < 10:
-        found.append(f"{few} rows are too few to learn {labels[least]} from, or to tell how well it is known.")
-    twins = len(groups) - len(np.unique(groups))
-    if twins:
-        found.append(f"{twins:,} rows are copies of others; copies that were split by seed stay on one side.")
-    for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
-        if shared := int(np.isin(groups[parts[other]], groups[parts[one]]).sum()):
-            found.append(
-                f"{shared:,} of the {len(parts[other]):,} {other} rows are also in {one}: its accuracy flatters."
-            )
-    pairs = {(group, target) for group, target in zip(groups.tolist(), targets.tolist(), strict=True)}
-    if torn := len(pairs) - len(np.unique(groups)):
-        found.append(f"{torn:,} rows are there twice with different labels: one of each pair is wrong.")
-    if refused:
-        more = f" and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
-        found.append(f"{len(refused):,} inputs could not be read and are left out: {'; '.join(refused[:NAMED])}{more}.")
-    return found
+LARGEST = 100_000_000  # pixels of a picture; a service takes fewer, since it is asked by strangers
 
 
 def read_data(
     source: str, data_dir: Path | None, *, choose: Callable[[list[int]], ImageInput] | None, seed: int
 ) -> DataSet:
-    """A named data set, or a path of your own; pictures as `choose` says, sentences without it. Raises KeyError for a
-    name that is neither, and what the readers raise."""
+    """A named data set, or a path of your own; pictures as `choose` says by their shorter sides, sentences without it.
+    Raises what the readers raise, ValueError for what the net can not take."""
     if source not in LICENCES:
+        if not Path(source).exists():
+            raise FileNotFoundError(f"there is no {source}: expected a path, or one of {', '.join(LICENCES)}")
         return read_pictures(Path(source), choose, seed=seed) if choose else read_own_sentences(Path(source), seed=seed)
     data = load(source, data_dir)
     if (choose is None) != isinstance(data.input, SentenceInput):
@@ -213,12 +47,114 @@ def read_data(
     return data if same else refit(data, given)
 
 
+def read_pictures(source: Path, choose: Callable[[list[int]], ImageInput], *, seed: int) -> DataSet:
+    """Raises FileNotFoundError, ValueError, also where the pictures would not fit into memory."""
+    found = find_examples(source, UNPACKED)
+    keep, notes = known_splits([example.split for example in found.examples])
+    examples, sides, refused, large = open_all([found.examples[at] for at in keep])
+    refused, notes = [*found.refused, *refused], [*found.notes, *notes]
+    if large:
+        notes.append(
+            f"{counted(large, 'picture')} of more than {MAX_PIXELS:,} pixels, which a service refuses unless "
+            "MAXPOOL_MAX_PIXELS allows more."
+        )
+    if not examples:
+        raise ValueError(f"{source} has no picture that can be read: {listed(refused, '; ')}")
+    given = choose(sides)
+    check_memory(len(examples), given, memory_size())
+    pixels = np.empty((len(examples), given.height, given.width, given.channels), np.uint8)
+
+    def decode(at: int) -> str | None:
+        try:
+            pixels[at] = open_picture(examples[at].path.read_bytes(), max_pixels=LARGEST).decode(given)
+        except InvalidInput as error:
+            return f"{examples[at].name}: {error}"
+        return None
+
+    with ThreadPoolExecutor() as threads:
+        wrong = list(tqdm(threads.map(decode, range(len(examples))), total=len(examples), desc="pictures"))
+    whole = [at for at, reason in enumerate(wrong) if reason is None]
+    pixels, examples = move_up(pixels, whole), [examples[at] for at in whole]
+    splits, _ = read_splits([example.split for example in examples])
+    rows = Rows(
+        pixels,
+        [example.name for example in examples],
+        [example.label for example in examples],
+        splits,
+        group_duplicates([hashlib.sha256(row.tobytes()).hexdigest() for row in pixels]),
+    )
+    return assemble(
+        source, rows, given, refused=refused + [reason for reason in wrong if reason], notes=notes, seed=seed
+    )
+
+
+def open_all(examples: list[Example]) -> tuple[list[Example], list[int], list[str], int]:
+    """Those whose header can be read, their shorter sides in pixels, what is wrong with the others, and how many are
+    too large for a service as it is."""
+
+    def size_of(example: Example) -> tuple[int, int] | str:
+        try:
+            return open_picture(example.path.read_bytes(), max_pixels=LARGEST).image.size
+        except (InvalidInput, OSError) as error:
+            return f"{example.name}: {error}"
+
+    with ThreadPoolExecutor() as threads:
+        sizes = list(threads.map(size_of, examples))
+    opened = [example for example, size in zip(examples, sizes, strict=True) if not isinstance(size, str)]
+    found = [size for size in sizes if not isinstance(size, str)]
+    refused = [size for size in sizes if isinstance(size, str)]
+    return opened, [min(size) for size in found], refused, sum(w * h > MAX_PIXELS for w, h in found)
+
+
+def check_memory(pictures: int, given: ImageInput, memory: int | None) -> None:
+    """Raises ValueError where the pixels would take more than half of the memory, in bytes."""
+    needed = pictures * given.height * given.width * given.channels
+    if memory is not None and needed > memory / 2:
+        raise ValueError(
+            f"{pictures:,} pictures of {given.height} x {given.width} pixels take {needed / 2**30:.1f} GiB, more than "
+            f"half of this machine's {memory / 2**30:.1f}: give fewer pictures or smaller ones, choose a net that "
+            "takes smaller ones, or train on a larger machine"
+        )
+
+
+def read_own_sentences(source: Path, *, seed: int) -> DataSet:
+    """Raises FileNotFoundError, ValueError."""
+    table = Table.read(source)
+    keep, notes = known_splits([row.split for row in table.rows])
+    given = SentenceInput(max_characters=MAX_CHARACTERS)
+    rows, refused, cut = [], list(table.skipped), 0
+    for row in (table.rows[at] for at in keep):
+        sentence = " ".join(row.input.split())[:MAX_CHARACTERS]
+        try:
+            rows.append(replace(row, input=check_sentence(sentence, given)))
+            cut += len(row.input) > MAX_CHARACTERS
+        except InvalidInput as error:
+            refused.append(f"{sentence[:30]!r}: {error}")
+    if cut:
+        notes.append(f"{counted(cut, 'text')} cut to {MAX_CHARACTERS:,} characters, the most that the model will take.")
+    sentences = [row.input for row in rows]
+    splits, _ = read_splits([row.split for row in rows])
+    found = Rows(
+        sentences,
+        [repr(sentence if len(sentence) <= 40 else sentence[:39] + "…") for sentence in sentences],
+        [row.label for row in rows],
+        splits,
+        group_duplicates(sentences),
+    )
+    return assemble(
+        source, found, given, refused=refused, notes=[*([table.guessed] if table.guessed else []), *notes], seed=seed
+    )
+
+
 def refit(data: DataSet, given: ImageInput) -> DataSet:
     """The pictures as the service would fit files of them, for a net of another size."""
+    check_memory(sum(data.split_sizes.values()), given, memory_size())
 
     def part(split: Split) -> Split:
         mode = "L" if given.channels == 1 else "RGB"
-        rows = np.stack([fit(Image.fromarray(row.squeeze()).convert(mode), given) for row in split.rows])
+        rows = np.empty((len(split), given.height, given.width, given.channels), np.uint8)
+        for at, row in enumerate(split.rows):
+            rows[at] = fit(Image.fromarray(row.squeeze()).convert(mode), given)
         return replace(split, rows=rows)
 
     return replace(data, train=part(data.train), validation=part(data.validation), test=part(data.test), input=given)

@@ -1,6 +1,6 @@
 """How each net is trained on each data set: one line a pair; and what is sensible for data nobody has seen before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from nets import PICTURE_NETS
@@ -24,6 +24,11 @@ class Recipe:
     word_dropout: float = 0.0  # share of the words that become the unknown one
     min_count: int = 1  # rarer words share the unknown one
     prior: float = 0.0  # how strongly the word vectors start from naive Bayes
+
+    def __str__(self) -> str:
+        """What is not as usual: `epochs 4, batch 50, rate 0.001, word dropout 0.3`."""
+        values = [(field, getattr(self, field.name)) for field in fields(self)]
+        return ", ".join(f"{field.name.replace('_', ' ')} {value}" for field, value in values if value != field.default)
 
 
 RECIPES = {

@@ -116,3 +116,14 @@ LICENCES = {
     "sst2": "none stated for the data",
     "trec": "none stated upstream; cite Li and Roth 2002",
 }
+
+TITLES = {
+    "mnist": "Handwritten digits, white on black",
+    "fashion-mnist": "Pieces of clothing, white on black",
+    "cifar10": "Small colour pictures of ten kinds of things",
+    "mr": "Whether a sentence about a film is positive",
+    "sst2": "Whether a sentence about a film is positive",
+    "subj": "Whether a sentence tells an opinion or a plot",
+    "trec": "What a question asks for",
+    "imagenet": "Photos of a thousand kinds of things",
+}

@@ -8,14 +8,22 @@ import torch
 from torch import Tensor, nn
 
 
-def start_from(net: nn.Module, run: Path, *, words: list[str] | None) -> str:
-    """Takes best.pt of that run's folder, of sentences word by word. Says in a sentence what was taken. Raises
-    FileNotFoundError, and ValueError where nothing fits."""
-    if not (run / "best.pt").exists():
-        raise FileNotFoundError(f"{run} has no best.pt: --init takes the folder of a finished training run")
-    state: dict[str, Tensor] = torch.load(run / "best.pt", weights_only=True)
+def start_from(net: nn.Module, run: Path, *, name: str, labels: tuple[str, ...], words: list[str] | None) -> str:
+    """Takes best.pt of that run's folder, of sentences word by word; the last layer only where the labels are the same.
+    Says in a sentence what was taken. Raises FileNotFoundError, and ValueError where nothing fits."""
+    if missing := [file for file in ("best.pt", "run.json") if not (run / file).exists()]:
+        raise FileNotFoundError(
+            f"{run} has no {' and no '.join(missing)}: --init takes the folder of a finished training run"
+        )
+    trained = json.loads((run / "run.json").read_text())
+    if trained["net"]["name"] != name:
+        raise ValueError(f"{run} is a run of {trained['net']['name']}, not of {name}: start from a run of the same net")
+    state: dict[str, Tensor] = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
     if words is not None:
         state = by_word(state, json.loads((run / "words.json").read_text()), net.state_dict(), words)
+    if tuple(trained["labels"]) != labels:
+        last = {layer for layer, module in net.named_modules() if getattr(module, "out_features", 0) == len(labels)}
+        state = {key: tensor for key, tensor in state.items() if key.rpartition(".")[0] not in last}
     return take_over(net, state, of=str(run))
 
 

@@ -15,6 +15,7 @@ import argparse
 import json
 import re
 import shlex
+import sys
 from dataclasses import asdict, replace
 from datetime import date
 from functools import partial
@@ -27,7 +28,7 @@ from torch import nn
 from scripts.baselines import baseline
 from scripts.calibration import calibrate_on
 from scripts.datasets import DataSet, data_dir_default
-from scripts.export import place
+from scripts.export import REFUSALS, place
 from scripts.hardware import hardware
 from scripts.loop import train
 from scripts.official import official_run, packages
@@ -41,6 +42,7 @@ from scripts.start import start_from, take_over
 from scripts.task import VARIANTS, SentenceTask, Task, make_picture_task, make_sentence_task, vocabulary
 from scripts.vectors import fill_table, read_vectors
 from scripts.weights import WEIGHTS, official
+from service.spec import NAME
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -77,6 +79,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"{args.net} has the variants {', '.join(VARIANTS[args.net])}, not {args.variant}")
     if (args.net == "textcnn" and args.variant != "rand") != bool(args.vectors):
         parser.error("the variants static, non-static and multichannel start from --vectors, and rand from none")
+    if args.deploy and not re.match(NAME, args.deploy):
+        parser.error(
+            f"--deploy {args.deploy!r}: a model's name is of lower-case letters, digits and . _ - and has at most 64"
+        )
+    if args.epochs is not None and args.epochs < 1:
+        parser.error("--epochs: expected 1 or more")
     args.out = args.out or Path("runs") / model_name(args.net, args.data or "imagenet")
     return args
 
@@ -94,6 +102,15 @@ def model_name(net: str, data: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
+    try:
+        run_whole(args)
+    except REFUSALS as error:
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run_whole(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     task, data, run = train_run(args) if args.data else official_run(args.net, command(args))
     torch.save(task.net.state_dict(), args.out / "best.pt")
@@ -102,7 +119,6 @@ def main(arguments: list[str] | None = None) -> int:
         name = args.deploy or model_name(args.net, args.data or "imagenet")
         spec = place(task, data, run, name=name, version=None, replace=False, models=args.models)
         print(f"{args.models / spec.name / spec.version} is proven and in place")
-    return 0
 
 
 def train_run(args: argparse.Namespace) -> tuple[Task, DataSet, dict[str, Any]]:
@@ -112,9 +128,9 @@ def train_run(args: argparse.Namespace) -> tuple[Task, DataSet, dict[str, Any]]:
     if args.net != "textcnn":
         choose = partial(image_input, args.net, args.variant, weights[0] if weights else None)
     data = read_data(args.data, args.data_dir, choose=choose, seed=args.seed)
-    print("\n".join([f"{data.description}: {data.split_sizes}", *data.found]))
+    print("\n".join(data.found or [f"{data.description}: {data.split_sizes}"]))
     recipe = recipe_of(args, data)
-    print(recipe)
+    print(f"recipe: {recipe}")
     torch.manual_seed(args.seed)
     task = make_task(args, data, recipe)
     if weights:
@@ -122,6 +138,7 @@ def train_run(args: argparse.Namespace) -> tuple[Task, DataSet, dict[str, Any]]:
     done = train(task, data, recipe, seed=args.seed, path=args.out / "checkpoint.pt", resume=args.resume)
     task.net.load_state_dict(done.best)
     logits = task.logits(task.net, data.validation).numpy()
+    tested = task.logits(task.net, data.test).numpy() if len(data.test) else logits[:0]
     run = {
         "net": {"name": args.net, "variant": args.variant, "parameters": trained_parameters(task.net)},
         "labels": data.labels,
@@ -154,12 +171,15 @@ def train_run(args: argparse.Namespace) -> tuple[Task, DataSet, dict[str, Any]]:
             counts=data.counts,
             curve=done.curve,
             test=data.test,
-            logits=task.logits(task.net, data.test).numpy() if len(data.test) else logits[:0],
+            logits=tested,
             hardware=hardware(),
         ),
         args.out / "report.html",
     )
-    print(f"best epoch {done.best_epoch}: validation {run['validation_accuracy']:.2%}; baseline {run['baseline']}")
+    print(f"best epoch {done.best_epoch}: validation {run['validation_accuracy']:.2%} of {len(data.validation):,}")
+    if run["baseline"]:
+        right = (tested.argmax(1) == data.test.targets).mean()
+        print(f"test {right:.2%} of {len(data.test):,}; {run['baseline']['method']}: {run['baseline']['accuracy']:.2%}")
     print(f"the whole story: {args.out / 'report.html'}")
     return task, data, run
 
@@ -182,14 +202,15 @@ def make_task(args: argparse.Namespace, data: DataSet, recipe: Recipe) -> Task:
         words = vocabulary(data.train.rows, recipe.min_count)
         vectors = read_vectors(args.vectors, set(words)) if args.vectors else {}
         if vectors:
-            print(f"{len(vectors):,} of {len(words):,} words have a vector in {args.vectors}")
+            print(f"{len(vectors):,} of {len(words) - 2:,} words have a vector in {args.vectors}")
         table = fill_table(words, vectors) if args.vectors else None
         task = make_sentence_task(args.variant, data, recipe, words=words, table=table)
         (args.out / "words.json").write_text(json.dumps(words, ensure_ascii=False))
     else:
         task = make_picture_task(args.net, args.variant, data, recipe)
     if args.init:
-        print(start_from(task.net, args.init, words=task.words if isinstance(task, SentenceTask) else None))
+        known = task.words if isinstance(task, SentenceTask) else None
+        print(start_from(task.net, args.init, name=args.net, labels=data.labels, words=known))
     return task
 
 
@@ -199,10 +220,10 @@ def command(args: argparse.Namespace) -> str:
     words += f" --data {shlex.quote(args.data)} --seed {args.seed}" if args.data else ""
     words += f" --weights {args.weights}" if args.weights else ""
     words += f" --variant {args.variant}" if args.variant != default_variant(args) else ""
-    words += f" --vectors {args.vectors}" if args.vectors else ""
-    words += f" --init {args.init}" if args.init else ""
+    words += f" --vectors {shlex.quote(str(args.vectors))}" if args.vectors else ""
+    words += f" --init {shlex.quote(str(args.init))}" if args.init else ""
     words += f" --epochs {args.epochs}" if args.epochs else ""
-    return f"{words} --out runs/{model_name(args.net, args.data or 'imagenet')}"
+    return words + f" --out runs/{model_name(args.net, args.data or 'imagenet')}"
 
 
 def trained_parameters(net: nn.Module) -> int:

@@ -116,6 +116,14 @@ def test_the_temperature_mends_a_net_that_is_too_sure() -> None:
     assert expected_calibration_error(sure, targets) > 5 * expected_calibration_error(scores, targets)
 
 
+@pytest.mark.parametrize("n", [2, 4, 20])
+def test_a_few_rows_that_are_all_right_or_all_wrong_leave_a_sensible_temperature(n: int) -> None:
+    logits = np.random.default_rng(0).normal(size=(n, 2)) * 3
+    right = logits.argmax(1)
+    assert 0.1 < calibrate(logits, right) < 1
+    assert 1 < calibrate(logits, 1 - right) < 50
+
+
 def test_the_interval_is_wilson_s() -> None:
     assert wilson(90, 100) == (0.8256, 0.9448)
     assert wilson(100, 100)[1] == 1.0
