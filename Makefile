@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 TORCH_CPU := https://download.pytorch.org/whl/cpu
 TORCH_INDEX = $(shell $(PYTHON) -c "import urllib.request as u; u.urlopen('$(TORCH_CPU)/torch/', timeout=5)" 2>/dev/null && echo --extra-index-url $(TORCH_CPU))
 
-.PHONY: serve test check models bench lock
+.PHONY: serve test check models bench clients lock
 
 serve: .venv/$(ONNXRUNTIME)
 	$(BIN)/python -m service
@@ -34,6 +34,13 @@ models: .venv/train
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.report
+
+# Other people's clients want older packages than constraints.txt has.
+clients:
+	$(PYTHON) -m venv .cache/clients
+	.cache/clients/bin/python -m pip install --quiet --disable-pip-version-check 'pip==26.3'
+	.cache/clients/bin/python -m pip install --quiet --disable-pip-version-check --group clients
+	.cache/clients/bin/python -m pytest tests/clients -rs
 
 # The GPU's packages are not installed here, so their lines are kept as they are.
 lock: .venv/dev

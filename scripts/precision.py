@@ -85,7 +85,7 @@ def body(graph: onnx.ModelProto) -> slice:
 def prepare(path: Path, folder: Path) -> Path:
     """Constants and BatchNorm folded, shapes known, every node named; a file in `folder`."""
     whole, ready = folder / "whole.onnx", folder / "prepared.onnx"
-    onnx.save(onnx.load(path), whole)  # the optimiser loses weights that lie in a file of their own
+    onnx.save(onnx.load(path), whole)  # the optimiser does not find weights that lie beside the graph
     quant_pre_process(whole, ready, skip_symbolic_shape=True)
     graph = onnx.load(ready)
     for at, node in enumerate(graph.graph.node):

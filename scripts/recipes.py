@@ -1,6 +1,6 @@
 """How each net is trained on each data set: one line a pair; and what is sensible for data nobody has seen before."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from nets import PICTURE_NETS
@@ -56,10 +56,17 @@ RECIPES = {
     ("textcnn", "trec"): Recipe(epochs=10, batch=50, rate=1e-3, smoothing=0.1, word_dropout=0.1),
 }
 
+# From trained weights on (--init): a second, lower cycle.
+SECOND = {
+    ("resnet20", "cifar10"): replace(RECIPES["resnet20", "cifar10"], epochs=30, rate=0.1, jpeg=0.3),
+}
+
 
 def recipe_for(net: str, data: str, *, rows: int, imbalance: float, side: int, started: bool) -> Recipe:
     """The recipe of a known pair, else one by the number of training rows, by how many times the most frequent label
     outnumbers the rarest, by the side of the pictures in pixels, and by whether the net starts from trained weights."""
+    if started and (net, data) in SECOND:
+        return SECOND[net, data]
     if (net, data) in RECIPES:
         return RECIPES[net, data]
     weigh = imbalance > 2

@@ -223,7 +223,8 @@ def command(args: argparse.Namespace) -> str:
     words += f" --vectors {shlex.quote(str(args.vectors))}" if args.vectors else ""
     words += f" --init {shlex.quote(str(args.init))}" if args.init else ""
     words += f" --epochs {args.epochs}" if args.epochs else ""
-    return words + f" --out runs/{model_name(args.net, args.data or 'imagenet')}"
+    default = Path("runs") / model_name(args.net, args.data or "imagenet")
+    return words + f" --out {default if args.out.is_absolute() else args.out}"
 
 
 def trained_parameters(net: nn.Module) -> int:

@@ -24,7 +24,10 @@ from service.errors import MaxpoolError, SettingsError
 from service.metrics import Metrics
 from service.protocols.catalog import catalog
 from service.protocols.native import Predict
-from service.protocols.openapi import PATHS, predict_paths
+from service.protocols.oip import Infer
+from service.protocols.oip_catalog import oip_catalog
+from service.protocols.oip_openapi import INFER_PATHS, infer_paths
+from service.protocols.openapi import PREDICT_PATHS, predict_paths
 from service.protocols.replies import error_headers
 from service.settings import Settings
 
@@ -71,17 +74,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.registry = registry
     patch_fastapi(app, title="Maxpool", redirect_from_root_to_docs=False)
-    predict = Predict(registry, settings, metrics)
-    for path in PATHS:
-        app.router.routes.append(Route(path, predict, methods=["POST"], include_in_schema=False))
+    for paths, road in ((PREDICT_PATHS, Predict), (INFER_PATHS, Infer)):
+        answer = road(registry, settings, metrics)
+        for path in paths:
+            app.router.routes.append(Route(path, answer, methods=["POST"], include_in_schema=False))
     app.include_router(catalog(registry, metrics))
+    app.include_router(oip_catalog(registry, settings, metrics))
     add_error_handlers(app)
 
     described_by_fastapi = app.openapi
 
     def openapi() -> dict[str, Any]:
         schema = described_by_fastapi()
-        schema["paths"] = {**predict_paths(list(registry)), **schema["paths"]}
+        models = list(registry)
+        schema["paths"] = {**predict_paths(models), **infer_paths(models), **schema["paths"]}
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

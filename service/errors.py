@@ -5,6 +5,7 @@ MaxpoolError
     - InputTooLarge       413  a body, picture, sentence or list over its limit
     - UnsupportedInput    415  a content type that no input of this model has
   - UnknownModel          404
+  - NotOffered            501  part of a protocol that this server leaves out
   - Unavailable           503  ask again after `retry_after` seconds
     - Overloaded          503  the model's queue is full
   - InferenceFailed       500  the graph failed on rows that were valid
@@ -31,6 +32,10 @@ class UnsupportedInput(InvalidInput):
 
 class UnknownModel(MaxpoolError):
     status = 404
+
+
+class NotOffered(MaxpoolError):
+    status = 501
 
 
 class Unavailable(MaxpoolError):

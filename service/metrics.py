@@ -5,11 +5,14 @@ process answers for all of them.
 """
 
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -36,6 +39,25 @@ class Metrics:
         self.queue_seconds = histogram("maxpool_queue_duration_seconds", "A request's longest wait for its batch")
         self.infer_seconds = histogram("maxpool_infer_duration_seconds", "A request's longest run of the graph")
         self.batch_rows = histogram("maxpool_batch_rows", "Rows that shared a run of the graph", ROWS)
+        self.batch_seconds = Summary(
+            "maxpool_batch_duration_seconds",
+            "Runs of the graph, by the rows that shared them",
+            (*OF_MODEL, "rows"),
+            registry=self.registry,
+        )
+        self.failed_seconds = Counter(
+            "maxpool_failed_duration_seconds",
+            "Of maxpool_request_duration_seconds, what requests took that got an error",
+            OF_MODEL,
+            registry=self.registry,
+        )
+        self.last_answer = Gauge(
+            "maxpool_last_answer_timestamp_seconds",
+            "When a prediction request was answered last, in seconds since 1970",
+            OF_MODEL,
+            registry=self.registry,
+            multiprocess_mode="max",
+        )
         self.queue_rows = Gauge(
             "maxpool_queue_rows",
             "Rows accepted and not answered yet",
@@ -55,13 +77,20 @@ class Metrics:
         return ModelMetrics(self, model, version)
 
     def text(self, environ: Mapping[str, str] = os.environ) -> bytes:
+        return generate_latest(self._of_all_processes(environ))
+
+    def collect(self, environ: Mapping[str, str] = os.environ) -> Iterator[Metric]:
+        """Every metric with its samples, over all worker processes."""
+        yield from self._of_all_processes(environ).collect()
+
+    def _of_all_processes(self, environ: Mapping[str, str]) -> CollectorRegistry:
         folder = environ.get(MULTIPROCESS)
         if folder is None:
-            return generate_latest(self.registry)
+            return self.registry
         forget_dead_processes(Path(folder))
         together = CollectorRegistry()
         MultiProcessCollector(together, path=folder)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        return together
 
 
 class ModelMetrics:
@@ -75,7 +104,10 @@ class ModelMetrics:
         self.decode_seconds = metrics.decode_seconds.labels(model, version)
         self.queue_seconds = metrics.queue_seconds.labels(model, version)
         self.infer_seconds = metrics.infer_seconds.labels(model, version)
-        self.batch_rows = metrics.batch_rows.labels(model, version)
+        self._batch_rows = metrics.batch_rows.labels(model, version)
+        self._batch_seconds = cache(lambda rows: metrics.batch_seconds.labels(model, version, str(rows)))
+        self._failed_seconds = metrics.failed_seconds.labels(model, version)
+        self._last_answer = metrics.last_answer.labels(model, version)
         self._queue_rows = metrics.queue_rows.labels(model, version)
 
     def watch_queue(self, rows: Callable[[], int]) -> None:
@@ -86,11 +118,17 @@ class ModelMetrics:
         self.queue_seconds.observe(queue)
         self.infer_seconds.observe(infer)
 
+    def observe_batch(self, rows: int, seconds: float) -> None:
+        self._batch_rows.observe(rows)
+        self._batch_seconds(rows).observe(seconds)
+
     def answered(self, status: int, seconds: float) -> None:
         if status == 200:
             self._answered.inc()
+            self._last_answer.set(time.time())
         else:
             self._requests.labels(*self._names, str(status)).inc()
+            self._failed_seconds.inc(seconds)
         self.request_seconds.observe(seconds)
         self._queue_rows.set(self._rows())
 

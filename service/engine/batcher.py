@@ -53,9 +53,9 @@ class Batcher:
         cost: Cost,
         lanes: Lanes,
         queue_rows: int,
-        observe: Callable[[int], None],
+        observe: Callable[[int, float], None],
     ) -> None:
-        """`run` takes rows and gives N x K scores; `observe` is told the rows of each batch."""
+        """`run` takes rows and gives N x K scores; `observe` is told the rows and seconds of each batch."""
         self._run = run
         self._cost = cost
         self._lanes = lanes
@@ -152,7 +152,7 @@ class Batcher:
         self._lanes.give_back()
 
     def _finish(self, batch: list[Waiting], inferred: Inferred) -> None:
-        self._observe(len(batch))
+        self._observe(len(batch), inferred.seconds)
         for waiting, answer in zip(batch, inferred.answers, strict=True):
             if waiting.future.done():
                 continue

@@ -1,4 +1,4 @@
-"""One model to ask: inputs -> rows -> batcher -> scores -> labels."""
+"""One model to ask: inputs -> rows -> batcher -> scores; `rank` has the labels."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ FEW = 16
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    top: list[tuple[str, int, float]]  # label, index, score; the best first
+    scores: Scores  # K
     description: dict[str, Any]
 
 
@@ -83,15 +83,13 @@ class Model:
             batch_milliseconds=round(1000 * cost.seconds(cost.max_rows, first.units), 3),
             runs="loop" if cost.inline(1, first.units) else "lanes",
         )
-        self._batcher = Batcher(
-            self._run, cost=cost, lanes=lanes, queue_rows=queue_rows, observe=metrics.batch_rows.observe
-        )
+        self._batcher = Batcher(self._run, cost=cost, lanes=lanes, queue_rows=queue_rows, observe=metrics.observe_batch)
         metrics.watch_queue(lambda: self._batcher.admitted)
 
     def _run(self, rows: Sequence[Any]) -> Scores:
         return self._session.run(stack(list(rows)))
 
-    async def predict(self, inputs: Sequence[Input], *, top_k: int) -> Predictions:
+    async def predict(self, inputs: Sequence[Input]) -> Predictions:
         """Raises Overloaded; what is wrong with one input is in that input's place among the answers."""
         self._batcher.admit(len(inputs))
         try:
@@ -117,7 +115,7 @@ class Model:
                     continue
                 queue_seconds = max(queue_seconds, answer.queue_seconds)
                 infer_seconds = max(infer_seconds, answer.infer_seconds)
-                answers.append(Prediction(self.rank(answer.scores, top_k), row.description))
+                answers.append(Prediction(answer.scores, row.description))
             self.metrics.observe(decode_seconds, queue_seconds, infer_seconds)
             return Predictions(answers, decode_seconds, queue_seconds, infer_seconds)
         finally:
@@ -125,6 +123,8 @@ class Model:
 
     async def _read(self, inputs: Sequence[Input]) -> list[Row | MaxpoolError]:
         """Tiny pictures here on the loop: two threads decode them slower than one. Large ones in threads."""
+        if all(isinstance(given, np.ndarray) for given in inputs):
+            return [self._read_one(given) for given in inputs]
         loop = asyncio.get_running_loop()
         if len(inputs) > FEW or not all(map(is_short, inputs)):
             return await asyncio.gather(*(loop.run_in_executor(self._readers, self._read_one, each) for each in inputs))
@@ -151,6 +151,6 @@ class Model:
             return error
 
     def rank(self, scores: Scores, top_k: int) -> list[tuple[str, int, float]]:
-        """The best labels, ties by lower index."""
+        """The best labels with index and score, the best first, ties by lower index."""
         best = np.argsort(-scores, kind="stable")[:top_k].tolist()
-        return [(self.spec.labels[index], index, round(float(scores[index]), 6)) for index in best]
+        return [(self.spec.labels[index], index, float(scores[index])) for index in best]

@@ -1,9 +1,10 @@
-"""An input as it came (an encoded picture, a sentence) -> a row that the graph takes."""
+"""An input as it came (an encoded picture, its pixels, a sentence) -> a row that the graph takes."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from service.engine.session import Rows
 from service.errors import InvalidInput
@@ -11,7 +12,8 @@ from service.images import MAX_PIXELS, SHORT, Picture, open_picture
 from service.sentences import check_sentence
 from service.spec import ImageInput, SentenceInput
 
-Input = bytes | str  # an encoded picture, or a sentence
+Pixels = npt.NDArray[np.uint8]  # H x W x C, fitted to the model already
+Input = bytes | str | Pixels  # an encoded picture, a sentence, or a row that needs no reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ def read_row(given: Input, spec: ImageInput | SentenceInput, *, max_pixels: int 
 
 
 def open_input(given: Input, spec: ImageInput | SentenceInput, *, max_pixels: int) -> Picture | Row:
-    """A picture of which the header was read, or a sentence, which is done with. Raises InvalidInput."""
+    """A picture of which the header was read; pixels or a sentence, which are done with. Raises InvalidInput."""
+    if isinstance(given, np.ndarray):
+        return Row(check_pixels(given, spec), 1, {})
     if isinstance(spec, ImageInput):
         if isinstance(given, str):
             raise InvalidInput("this model takes pictures: expected an encoded picture, found text")
@@ -39,6 +43,16 @@ def open_input(given: Input, spec: ImageInput | SentenceInput, *, max_pixels: in
     return Row(sentence, len(sentence), {"characters": len(sentence)})
 
 
+def check_pixels(pixels: Pixels, spec: ImageInput | SentenceInput) -> Pixels:
+    """Raises InvalidInput."""
+    if not isinstance(spec, ImageInput):
+        raise InvalidInput("this model takes sentences: expected text, found pixels")
+    expected = (spec.height, spec.width, spec.channels)
+    if pixels.shape != expected or pixels.dtype != np.uint8:
+        raise InvalidInput(f"the pixels are {pixels.dtype} {list(pixels.shape)}: expected uint8 {list(expected)}")
+    return pixels
+
+
 def decode(picture: Picture, spec: ImageInput | SentenceInput) -> Row:
     """Raises InvalidInput."""
     assert isinstance(spec, ImageInput)
@@ -47,7 +61,7 @@ def decode(picture: Picture, spec: ImageInput | SentenceInput) -> Row:
 
 
 def is_short(given: Input) -> bool:
-    return isinstance(given, str) or len(given) <= SHORT
+    return not isinstance(given, bytes) or len(given) <= SHORT
 
 
 def stack(rows: list[Any]) -> Rows:

@@ -62,11 +62,7 @@ def catalog(registry: Registry, metrics: Metrics) -> APIRouter:
     @router.get("/readyz", tags=["health"], responses={503: {"model": Failure, "description": "not ready"}})
     async def ready() -> Response:
         """Every model in the folder is loaded and proven."""
-        if registry.ready:
-            return JSONResponse({"status": "ready"})
-        refused = ", ".join(f"{r.name} version {r.version}" for r in registry.refused)
-        reason = f"not served: {refused}; GET /v1/models says why" if refused else "the models folder has no models"
-        return JSONResponse({"error": reason}, status_code=503, headers={"retry-after": "5"})
+        return JSONResponse({"status": "ready"}) if registry.ready else not_ready(registry)
 
     @router.get("/metrics", tags=["health"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def show_metrics() -> Response:
@@ -74,6 +70,12 @@ def catalog(registry: Registry, metrics: Metrics) -> APIRouter:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
+
+
+def not_ready(registry: Registry) -> Response:
+    refused = ", ".join(f"{r.name} version {r.version}" for r in registry.refused)
+    reason = f"not served: {refused}; GET /v1/models says why" if refused else "the models folder has no models"
+    return JSONResponse({"error": reason}, status_code=503, headers={"retry-after": "5"})
 
 
 def details(registry: Registry, name: str, version: str | None) -> dict[str, Any]:

@@ -45,14 +45,14 @@ REFUSALS = {
     "400": "the input is not what the model takes",
     "404": "no such model or version",
     "413": "a body, picture, sentence or list over its limit",
-    "415": "a content type that the model does not take",
+    "415": "a content type or encoding that the model does not take",
     "503": "the queue is full; Retry-After says when to ask again",
 }
-PATHS = ("/v1/models/{name}/predict", "/v1/models/{name}/versions/{version}/predict")
+PREDICT_PATHS = ("/v1/models/{name}/predict", "/v1/models/{name}/versions/{version}/predict")
 
 
 def predict_paths(models: list[Model]) -> dict[str, Any]:
-    return {path: {"post": operation(path, models)} for path in PATHS}
+    return {path: {"post": operation(path, models)} for path in PREDICT_PATHS}
 
 
 def operation(path: str, models: list[Model]) -> dict[str, Any]:
@@ -89,12 +89,14 @@ def operation(path: str, models: list[Model]) -> dict[str, Any]:
                 "headers": {"Server-Timing": {"schema": {"type": "string"}, "description": "decode, queue and infer"}},
                 "content": {"application/json": {"schema": ANSWER}},
             },
-            **{
-                code: {"description": text, "content": {"application/json": {"schema": ERROR}}}
-                for code, text in REFUSALS.items()
-            },
+            **refusals(),
         },
     }
+
+
+def refusals() -> dict[str, Any]:
+    error = {"application/json": {"schema": ERROR}}
+    return {code: {"description": text, "content": error} for code, text in REFUSALS.items()}
 
 
 def parameter(word: str, models: list[Model]) -> dict[str, Any]:

@@ -1,14 +1,21 @@
-"""ASGI in and out, as plain as it gets: a body read within its limit, JSON sent, an error as {"error": …}."""
+"""ASGI in and out, as plain as it gets: a body read within its limit, a reply sent, an error as {"error": …}."""
 
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass, field
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from service.engine.model import Predictions
 from service.errors import InputTooLarge, MaxpoolError, Unavailable
 
-Headers = Iterable[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    body: bytes
+    media_type: bytes = b"application/json"
+    headers: list[Header] = field(default_factory=list)
 
 
 class Disconnected(Exception):
@@ -49,20 +56,19 @@ def too_large(found: int, allowed: int) -> InputTooLarge:
     return InputTooLarge(f"the body has {found:,} bytes or more: at most {allowed:,} (MAXPOOL_MAX_BODY_BYTES)")
 
 
-async def send_json(send: Send, status: int, document: Any, headers: Headers = ()) -> None:
-    body = orjson.dumps(document)
+async def send_reply(send: Send, status: int, reply: Reply) -> None:
     await send(
         {
             "type": "http.response.start",
             "status": status,
             "headers": [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-                *headers,
+                (b"content-type", reply.media_type),
+                (b"content-length", b"%d" % len(reply.body)),
+                *reply.headers,
             ],
         }
     )
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 def error_headers(error: MaxpoolError) -> dict[str, str]:
@@ -71,4 +77,13 @@ def error_headers(error: MaxpoolError) -> dict[str, str]:
 
 async def send_error(send: Send, error: MaxpoolError) -> None:
     headers = [(name.encode(), value.encode()) for name, value in error_headers(error).items()]
-    await send_json(send, error.status, {"error": str(error)}, headers)
+    await send_reply(send, error.status, Reply(orjson.dumps({"error": str(error)}), headers=headers))
+
+
+def server_timing(predictions: Predictions) -> Header:
+    """W3C Server-Timing, in milliseconds."""
+    timing = (
+        f"decode;dur={predictions.decode_seconds * 1e3:.3f}, queue;dur={predictions.queue_seconds * 1e3:.3f}, "
+        f"infer;dur={predictions.infer_seconds * 1e3:.3f}"
+    )
+    return b"server-timing", timing.encode()

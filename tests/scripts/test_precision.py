@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nets.servable import Pixels
 from scripts.export import graph_of
+from scripts.graphfile import write_graph
 from scripts.precision import Choice, choices, prepare, steps_for, to_fp16, to_int8
 from scripts.recipes import RECIPES
 from scripts.task import PictureTask
@@ -165,3 +166,17 @@ def test_fp16_halves_the_weights_and_leaves_a_shared_constant_to_its_other_user(
     rows = random.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     expected = Session((tmp_path / "a.onnx").read_bytes(), provider="cpu").run(rows)
     assert np.abs(Session(halved, provider="cpu").run(rows) - expected).max() < 0.005
+
+
+def test_weights_that_lie_beside_the_graph_are_prepared_with_it(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.graphfile.LARGE", 0)
+    monkeypatch.setattr("scripts.graphfile.PAGE", 64)
+    assert write_graph(onnx.load(prepared.with_name("model.onnx")), tmp_path).weights
+    (tmp_path / "made").mkdir()
+    beside = onnx.load(prepare(tmp_path / "model.onnx", tmp_path / "made"), load_external_data=False)
+    assert not any(tensor.external_data for tensor in beside.graph.initializer)
+    rows = tiny_colours().train.rows[:4]
+    found = Session(beside.SerializeToString(), provider="cpu").run(rows)
+    assert np.allclose(found, Session(prepared.read_bytes(), provider="cpu").run(rows))

@@ -35,7 +35,9 @@ class Recorder:
 
 
 def batcher(recorder: Recorder, cost: Cost, lanes: int = 1, queue_rows: int = 1000) -> Batcher:
-    return Batcher(recorder.run, cost=cost, lanes=Lanes(lanes), queue_rows=queue_rows, observe=lambda rows: None)
+    return Batcher(
+        recorder.run, cost=cost, lanes=Lanes(lanes), queue_rows=queue_rows, observe=lambda rows, seconds: None
+    )
 
 
 def gather(batches: Batcher, rows: Sequence[float], units: int = 1) -> list[Any]:
@@ -136,7 +138,7 @@ def test_two_models_share_the_lanes_by_turns() -> None:
 
     async def ask() -> None:
         both = [
-            Batcher(recorder.run, cost=SLOW, lanes=lanes, queue_rows=100, observe=lambda rows: None)
+            Batcher(recorder.run, cost=SLOW, lanes=lanes, queue_rows=100, observe=lambda rows, seconds: None)
             for recorder in recorders
         ]
         await asyncio.gather(*(batches.submit(float(n), units=1) for n in range(12) for batches in both))

@@ -1,0 +1,162 @@
+"""The Open Inference Protocol but for infer: health, metadata, and the statistics and model repository extensions."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from service import __version__
+from service.engine.model import Model
+from service.engine.registry import Registry
+from service.errors import InvalidInput, NotOffered
+from service.metrics import Metrics
+from service.protocols.catalog import Failure, not_ready
+from service.protocols.oip_request import OUTPUT, input_name
+from service.protocols.replies import read_body
+from service.protocols.statistics import statistics
+from service.settings import Settings
+from service.spec import ImageInput
+
+EXTENSIONS = (
+    "binary_tensor_data",
+    "classification",
+    "parameters",
+    "statistics",
+    "model_repository",
+    "model_configuration",
+)
+PLATFORM = "onnx_onnxv1"
+SHORT_BODY = 64 * 1024
+MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "no such model or version"}}
+
+
+def oip_catalog(registry: Registry, settings: Settings, metrics: Metrics) -> APIRouter:
+    router = APIRouter(tags=["Open Inference Protocol"])
+
+    @router.get("/v2")
+    @router.get("/v2/", include_in_schema=False)
+    async def show_server() -> dict[str, Any]:
+        """Name, version, and the extensions there are."""
+        return {"name": "maxpool", "version": __version__, "extensions": EXTENSIONS}
+
+    @router.get("/v2/health/live")
+    async def live() -> dict[str, bool]:
+        """The process answers."""
+        return {"live": True}
+
+    @router.get("/v2/health/ready", responses={503: {"model": Failure, "description": "not ready"}})
+    async def ready() -> Response:
+        """Every model in the folder is loaded and proven."""
+        return JSONResponse({"live": True, "ready": True}) if registry.ready else not_ready(registry)
+
+    @router.get("/v2/models/stats")
+    def show_all_statistics() -> dict[str, Any]:
+        """What every version has done since the service was started."""
+        return {"model_stats": statistics(metrics, served(registry))}
+
+    @router.get("/v2/models/{name}/stats", responses=MISSING)
+    @router.get("/v2/models/{name}/versions/{version}/stats", responses=MISSING)
+    def show_statistics(name: str, version: str | None = None) -> dict[str, Any]:
+        """What a model has done since the service was started."""
+        registry.find(name, version)
+        wanted = [key for key in served(registry) if key[0] == name and version in (None, key[1])]
+        return {"model_stats": statistics(metrics, wanted)}
+
+    @router.get("/v2/models/{name}/ready", responses=MISSING)
+    @router.get("/v2/models/{name}/versions/{version}/ready", responses=MISSING)
+    async def model_ready(name: str, version: str | None = None) -> dict[str, Any]:
+        """The model answers."""
+        registry.find(name, version)
+        return {"name": name, "ready": True}
+
+    @router.get("/v2/models/{name}/config", responses=MISSING)
+    @router.get("/v2/models/{name}/versions/{version}/config", responses=MISSING)
+    async def show_configuration(name: str, version: str | None = None) -> dict[str, Any]:
+        """The signature again, as Triton's tools want it: of pictures without the batch axis, which has a maximum."""
+        return configuration(registry.find(name, version), max_rows=min(settings.max_inputs, settings.queue_rows))
+
+    @router.get("/v2/models/{name}", responses=MISSING)
+    @router.get("/v2/models/{name}/versions/{version}", responses=MISSING)
+    async def show_metadata(name: str, version: str | None = None) -> dict[str, Any]:
+        """The signature of the graph; -1 is the batch."""
+        model = registry.find(name, version)
+        return metadata(model, [each for of, each in served(registry) if of == name])
+
+    @router.post("/v2/repository/index")
+    async def show_index(request: Request) -> list[dict[str, str]]:
+        """Every version in the models folder with its state; of {"ready": true} those that answer."""
+        body = await read_body(request.scope, request.receive, max_bytes=SHORT_BODY)
+        only_ready = read_only_ready(body)
+        return [index_entry(status) for status in registry.statuses() if not only_ready or status["status"] == "ready"]
+
+    @router.post("/v2/repository/models/{name}/load", responses={501: {"model": Failure}})
+    @router.post("/v2/repository/models/{name}/unload", responses={501: {"model": Failure}})
+    async def refuse_control(name: str) -> Response:
+        """Not offered."""
+        raise NotOffered(
+            f"models are not loaded or unloaded over HTTP: put the folder <name>/<version> into the models folder or "
+            f"take it out, which is seen within {settings.reload_seconds} s"
+            if settings.reload_seconds
+            else "models are not loaded or unloaded over HTTP: change the models folder and start the service again"
+        )
+
+    return router
+
+
+def served(registry: Registry) -> list[tuple[str, str]]:
+    """Name and version of everything that answers."""
+    return [(status["name"], status["version"]) for status in registry.statuses() if status["status"] == "ready"]
+
+
+def metadata(model: Model, versions: list[str]) -> dict[str, Any]:
+    datatype, row = signature(model)
+    return {
+        "name": model.spec.name,
+        "versions": versions,
+        "platform": PLATFORM,
+        "inputs": [{"name": input_name(model.spec.input), "datatype": datatype, "shape": [-1, *row]}],
+        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(model.spec.labels)]}],
+    }
+
+
+def configuration(model: Model, *, max_rows: int) -> dict[str, Any]:
+    datatype, row = signature(model)
+    kind = "TYPE_STRING" if datatype == "BYTES" else f"TYPE_{datatype}"
+    # Triton's rule takes the batch axis off both sides, and a sentence has no other: 0 says that shapes are whole.
+    batch = [] if row else [-1]
+    return {
+        "name": model.spec.name,
+        "platform": PLATFORM,
+        "backend": "onnxruntime",
+        "max_batch_size": max_rows if row else 0,
+        "input": [{"name": input_name(model.spec.input), "data_type": kind, "dims": [*batch, *row]}],
+        "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [*batch, len(model.spec.labels)]}],
+        "dynamic_batching": {},
+    }
+
+
+def signature(model: Model) -> tuple[str, list[int]]:
+    """Datatype and shape of a row, as the graph has them."""
+    given = model.spec.input
+    return ("UINT8", [given.height, given.width, given.channels]) if isinstance(given, ImageInput) else ("BYTES", [])
+
+
+def read_only_ready(body: bytes) -> bool:
+    try:
+        document = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f'the body is not valid JSON ({error}): expected {{"ready": true}} or nothing') from None
+    only_ready = document.get("ready", False) if isinstance(document, dict) else None
+    if not isinstance(only_ready, bool):
+        raise InvalidInput('the body is not what is expected: {"ready": true}, {"ready": false} or nothing')
+    return only_ready
+
+
+def index_entry(status: dict[str, Any]) -> dict[str, str]:
+    return {
+        "name": status["name"],
+        "version": status["version"],
+        "state": "READY" if status["status"] == "ready" else "UNAVAILABLE",
+        "reason": status.get("reason", ""),
+    }

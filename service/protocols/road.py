@@ -1,0 +1,50 @@
+"""What every prediction route does around its own reading and writing: finds the model, reads the body, counts."""
+
+import time
+from abc import ABC, abstractmethod
+
+from starlette.types import Receive, Scope, Send
+
+from service.engine.model import Model
+from service.engine.registry import Registry
+from service.errors import MaxpoolError
+from service.metrics import Metrics
+from service.protocols.replies import Disconnected, Reply, read_body, send_error, send_reply
+from service.settings import Settings
+
+
+class Road(ABC):
+    """An ASGI object and not a FastAPI endpoint: the machinery around an endpoint costs more than a small net
+    (docs/operations.md). The OpenAPI entries are in openapi.py."""
+
+    def __init__(self, registry: Registry, settings: Settings, metrics: Metrics) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._metrics = metrics
+        # More than the queue holds could never be admitted, however often it is tried.
+        self._max_inputs = min(settings.max_inputs, settings.queue_rows)
+
+    @abstractmethod
+    async def _answer(self, model: Model, scope: Scope, body: bytes) -> Reply:
+        """Raises MaxpoolError."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        model: Model | None = None
+        start = time.perf_counter()
+        try:
+            path = scope["path_params"]
+            model = self._registry.find(path["name"], path.get("version"))
+            body = await read_body(scope, receive, max_bytes=self._settings.max_body_bytes)
+            start = time.perf_counter()
+            reply = await self._answer(model, scope, body)
+        except Disconnected:
+            return
+        except MaxpoolError as error:
+            self._metrics.rejected.labels(type(error).__name__).inc()
+            status = error.status
+            await send_error(send, error)
+        else:
+            status = 200
+            await send_reply(send, 200, reply)
+        if model is not None:
+            model.metrics.answered(status, time.perf_counter() - start)
