@@ -160,11 +160,11 @@ class CifarBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """N x 3 x 32 x 32 -> N x labels logits; depth 6n + 2: 20, 32, 44, 56 or 110 layers."""
+    """N x 3 x 32 x 32 -> N x labels logits; of 6n + 2 layers: 20, 32, 44, 56 or 110. Raises ValueError for others."""
 
     def __init__(self, depth: int, labels: int = 10) -> None:
         super().__init__()
-        if depth % 6 != 2:
+        if depth < 8 or depth % 6 != 2:
             raise ValueError(f"depth is 6n + 2, as 20, 32, 44, 56 and 110 are; {depth} is not")
         n = (depth - 2) // 6
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)

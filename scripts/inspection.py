@@ -1,5 +1,8 @@
 """The `inspect` block of a spec: which tensors of the graph a person would want to see, so that nobody has to guess."""
 
+import ast
+import re
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import onnx
@@ -8,7 +11,21 @@ from nets.textcnn import WIDTHS
 from service.engine.session import Session
 from service.spec import Inspect, Layer
 
-OPS = {"Conv": "convolution", "MaxPool": "max pooling", "Gemm": "fully connected", "MatMul": "fully connected"}
+OPS = {
+    "Conv": "convolution",
+    "MaxPool": "max pooling",
+    "AveragePool": "average pooling",
+    "ReduceMean": "global average pooling",
+    "Gemm": "fully connected",
+    "MatMul": "fully connected",
+    "Concat": "concatenation",
+    "Add": "sum with the shortcut",
+    "Div": "response normalisation",
+}
+POOLINGS = ("MaxPool", "AveragePool", "ReduceMean")
+WEIGHTED = ("Conv", "Gemm", "MatMul")
+ACTIVATIONS = {"Relu": "ReLU", "Tanh": "tanh"}
+SCOPES = "pkg.torch.onnx.name_scopes"  # where the exporter writes which modules of the net a node comes from
 MLP_HEADS = ("lenet5", "alexnet")
 FLATTENED = ("convnetjs",)  # the others end in a mean over the picture
 
@@ -21,6 +38,8 @@ def inspect_block(net: str, graph: onnx.ModelProto) -> Inspect:
         method = "mlp_head"
     elif net in FLATTENED:
         method = "flatten_fc"
+    if any(node.op_type == "Tanh" for node in graph.graph.node):  # then a score is no sum of products
+        return Inspect(method="none", layers=tuple(picture_layers(graph)))
     return Inspect(method=method, layers=tuple(picture_layers(graph)))
 
 
@@ -48,32 +67,87 @@ def text_layers(width: int) -> list[Layer]:
 
 
 def picture_layers(graph: onnx.ModelProto) -> list[Layer]:
-    """Convolutions and poolings in order, each convolution seen after its ReLU."""
-    after = {node.input[0]: node for node in graph.graph.node}
-    layers: list[Layer] = []
-    numbers = {op: 0 for op in OPS}
+    """The layers in order, each seen after its activation, and where branches meet the concatenation or sum."""
+    constants = {tensor.name for tensor in graph.graph.initializer}
+    takers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.graph.node:
-        if node.op_type not in OPS:
-            continue
-        numbers[node.op_type] += 1
+        for name in node.input:
+            takers.setdefault(name, []).append(node)
+    layers: list[Layer] = []
+    numbers: dict[str, int] = {}
+    for node in graph.graph.node:
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        following = after.get(node.output[0])
-        relu = following is not None and following.op_type == "Relu"
-        pooling = node.op_type == "MaxPool"
+        module = module_of(node)
+        if not is_layer(node, module, constants, attributes):
+            continue
+        title = OPS[node.op_type]
+        numbers[title] = numbers.get(title, 0) + 1
+        tensor, activation = activated(node.output[0], takers, constants)
         layers.append(
             Layer(
-                id=f"{OPS[node.op_type].split()[0]}{numbers[node.op_type]}",
-                title=f"{OPS[node.op_type]} {numbers[node.op_type]}" + (" + ReLU" if relu else ""),
-                tensor=following.output[0] if relu and following is not None else node.output[0],
+                id=f"{title.split()[0]}{numbers[title]}",
+                title=f"{title} {numbers[title]}"
+                + (" of the shortcut" if "downsample" in module else "")
+                + (f" + {activation}" if activation else ""),
+                tensor=tensor,
                 op=node.op_type,
                 kernel=tuple(attributes["kernel_shape"]) if "kernel_shape" in attributes else None,
                 stride=tuple(attributes["strides"]) if "strides" in attributes else None,
                 pad=tuple(attributes["pads"]) if "pads" in attributes else None,
-                pooled_from=layers[-1].id if pooling and layers else None,
-                weight=None if pooling else node.input[1],
+                group=group_of(module),
+                pooled_from=next((layer.id for layer in layers if layer.tensor == node.input[0]), None)
+                if node.op_type in POOLINGS
+                else None,
+                weight=node.input[1] if node.op_type in WEIGHTED else None,
             )
         )
     return layers
+
+
+def module_of(node: onnx.NodeProto) -> str:
+    """`net.layer1.0.conv2`; empty for a node that no module made."""
+    scopes = {entry.key: entry.value for entry in node.metadata_props}.get(SCOPES, "[]")
+    modules: list[str] = ast.literal_eval(scopes)[:-1]  # the last is the node's own name
+    return modules[-1] if modules else ""
+
+
+def is_layer(node: onnx.NodeProto, module: str, constants: set[str], attributes: Mapping[str, object]) -> bool:
+    """The helpers of the arithmetic before and inside the layers are none."""
+    if node.op_type not in OPS:
+        return False
+    if node.op_type == "AveragePool":
+        return attributes["kernel_shape"] != [1, 1]  # AlexNet's of 2014 pools only pictures that are not 224 x 224
+    if node.op_type == "Div":
+        return module.endswith("lrn")
+    if node.op_type == "Add":
+        return not module.endswith("lrn") and not constants & set(node.input)
+    return True
+
+
+def activated(
+    tensor: str, takers: Mapping[str, Sequence[onnx.NodeProto]], constants: set[str]
+) -> tuple[str, str | None]:
+    """What a tensor becomes by its ReLU, or by its tanh and the constants around that; and which it was, if any."""
+    seen, activation = tensor, None
+    while len(following := takers.get(seen, [])) == 1:
+        (node,) = following
+        if node.op_type not in (*ACTIVATIONS, "Mul", "Add") or not set(node.input) - {seen} <= constants:
+            break
+        if activation and node.op_type != "Mul":
+            break
+        activation = ACTIVATIONS.get(node.op_type, activation)
+        seen = node.output[0]
+        if node.op_type == "Relu":
+            break
+    return (seen, activation) if activation else (tensor, None)
+
+
+def group_of(module: str) -> str | None:
+    """The residual block or the inception module of a layer."""
+    if block := re.search(r"layer(\d)\.(\d+)", module):
+        return f"residual block {block[1]}.{int(block[2]) + 1}"
+    inception = re.search(r"inception(\d\w)", module)
+    return f"inception {inception[1]}" if inception else None
 
 
 def remaining(inspect: Inspect, graph: bytes) -> Inspect:

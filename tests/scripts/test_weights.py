@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,21 @@ from torch import Tensor, nn
 
 from nets.alexnet import AlexNetOf2014
 from nets.googlenet import GoogLeNet
+from nets.resnet import resnet18, resnet34, resnet50, resnet101, resnet152
 from scripts.download import ChecksumError, File
 from scripts.weights import WEIGHTS, WeightsRefused, choose, imagenet_labels, official, read
 from tests.scripts.conftest import Web
 
 NETS: dict[str, Callable[[], nn.Module]] = {
     "alexnet": AlexNetOf2014,
-    "googlenet": lambda: GoogLeNet(variant="torchvision"),
+    "googlenet": partial(GoogLeNet, variant="torchvision"),
+    "resnet18": partial(resnet18, variant="torchvision"),
+    "resnet34": partial(resnet34, variant="torchvision"),
+    "resnet50": partial(resnet50, variant="torchvision"),
+    "resnet101": partial(resnet101, variant="torchvision"),
+    "resnet152": partial(resnet152, variant="torchvision"),
 }
+SENT = ("alexnet", "googlenet", "resnet18", "resnet50")  # one of each kind of block: the files are large
 # Of torchvision's own classes: how many keys a state_dict has, and the sha256 of its lines "key 64x3x7x7", sorted.
 KEYS = {
     "alexnet": (16, "9b204a0e6319cabaa511a49db16c85e934b970be356cc92e9f36779b55084021"),
@@ -49,6 +57,22 @@ SOME = {
         "aux2.fc2.bias": (1000,),
         "fc.weight": (1000, 1024),
     },
+    "resnet18": {
+        "conv1.weight": (64, 3, 7, 7),
+        "layer1.1.conv2.weight": (64, 64, 3, 3),
+        "layer2.0.downsample.0.weight": (128, 64, 1, 1),
+        "layer2.0.downsample.1.running_mean": (128,),
+        "fc.weight": (1000, 512),
+    },
+    "resnet34": {"layer3.5.bn2.num_batches_tracked": (), "layer4.2.conv1.weight": (512, 512, 3, 3)},
+    "resnet50": {
+        "layer1.0.downsample.0.weight": (256, 64, 1, 1),
+        "layer4.0.conv2.weight": (512, 512, 3, 3),
+        "layer4.2.bn3.running_var": (2048,),
+        "fc.bias": (1000,),
+    },
+    "resnet101": {"layer3.22.conv1.weight": (256, 1024, 1, 1), "fc.weight": (1000, 2048)},
+    "resnet152": {"layer2.7.conv3.weight": (512, 128, 1, 1), "layer3.35.bn3.bias": (1024,)},
 }
 
 
@@ -59,13 +83,14 @@ def keys(state: dict[str, Tensor]) -> tuple[int, str]:
 
 @pytest.mark.parametrize("net", NETS)
 def test_the_keys_and_shapes_are_torchvision_s(net: str) -> None:
-    state = NETS[net]().state_dict()
+    with torch.device("meta"):
+        state = NETS[net]().state_dict()
     assert {key: tuple(state[key].shape) for key in SOME[net]} == SOME[net]
     assert keys(state) == KEYS[net]
 
 
 def test_every_net_of_the_table_has_its_keys_checked_here() -> None:
-    assert KEYS.keys() == WEIGHTS.keys()
+    assert KEYS.keys() == WEIGHTS.keys() == NETS.keys() == SOME.keys()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +159,7 @@ def random_state(net: str) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("net", SENT)
 def test_a_file_of_those_keys_is_downloaded_checked_and_loaded_strictly(net: str, tmp_path: Path, web: Web) -> None:
     given = random_state(net)
     torch.save(given, web.folder / choose(net).file.name)
