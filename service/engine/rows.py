@@ -66,4 +66,8 @@ def is_short(given: Input) -> bool:
 
 def stack(rows: list[Any]) -> Rows:
     """N x H x W x C uint8, or N objects of type str."""
-    return np.array(rows, dtype=object) if isinstance(rows[0], str) else np.stack(rows)
+    return (
+        np.array(rows, dtype=object)
+        if isinstance(rows[0], str)
+        else np.concatenate(rows).reshape(len(rows), *rows[0].shape)
+    )
