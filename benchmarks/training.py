@@ -1,8 +1,8 @@
 """python -m benchmarks.training: rows a second in training and evaluation, and whether loading keeps the cores waiting.
 
-On generated rows, through the loop's own code. The batches of an epoch are made by the thread that trains, so the time
-they take alone is their share of a step. Of three runs the fastest counts; on a shared machine the ratios say more than
-the numbers a second.
+On generated rows, through the loop's own code, which makes batches ahead in a thread. The time they take alone over that
+of a step says whether one thread keeps up: under 1 it does. Of three runs the fastest counts; on a shared machine the
+ratios say more than the numbers a second.
 """
 
 import time
@@ -45,7 +45,7 @@ class Rates:
 
     @property
     def waiting(self) -> float:
-        """The share of a training step in which its batch is made."""
+        """Time to make a batch over the time of a training step."""
         return self.training / self.batches
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from nets import TextCNN
 from nets.googlenet import AUX_WEIGHT
 from scripts import checkpoint
+from scripts.ahead import ahead
 from scripts.checkpoint import Checkpoint
 from scripts.datasets import DataSet
 from scripts.hardware import bf16_is_fast, device
@@ -45,7 +46,7 @@ def train(task: Task, data: DataSet, recipe: Recipe, *, seed: int, path: Path, r
         losses: list[float] = []
         net.train()
         batches = tqdm(
-            task.batches(seed * 10_007 + epoch), total=steps_an_epoch, desc=f"epoch {epoch + 1}/{recipe.epochs}"
+            ahead(task.batches(seed * 10_007 + epoch)), total=steps_an_epoch, desc=f"epoch {epoch + 1}/{recipe.epochs}"
         )
         for step, (given, wanted) in enumerate(batches, epoch * steps_an_epoch):
             for group in optimizer.param_groups:

@@ -161,10 +161,17 @@ def calibration_rows(train: Split, spec: ModelSpec) -> Any:
 def choose_int8(prepared: Path, rows: Any, validation: Any, split: Split) -> Quantized:
     """Of all choices the first, that is the one most in int8, which the validation rows can not tell from the best."""
     tried: list[tuple[Quantized, Scores]] = []
+    failed = ""
     for choice in choices(onnx.load(prepared)):
-        graph = to_int8(prepared, rows, choice)
+        try:
+            graph = to_int8(prepared, rows, choice)
+        except ValueError as error:  # of the calibrator, on activations that are all one value or out of all bounds
+            failed = f"{choice}: {error}"
+            continue
         method = f"static int8, weights of 7 bits with a scale a filter, {len(rows)} training rows, {choice}"
         tried.append((Quantized(graph, method), scores_of(Session(graph, provider="cpu"), validation)))
+    if not tried:
+        raise QuantizeRefused(f"no calibration works on its activations ({failed}): is the net trained?")
     _, best = max(tried, key=lambda pair: (pair[1].argmax(1) == split.targets).sum())
     return next(made for made, scores in tried if not compare(best, scores, split.targets).told_apart)
 
