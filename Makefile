@@ -23,7 +23,8 @@ models: .venv/train
 	$(BIN)/python -m scripts.train --net convnetjs --data cifar10 --out runs/convnetjs-cifar10 --resume
 	$(BIN)/python -m scripts.export runs/convnetjs-cifar10 --name convnetjs-cifar10 --version 1 --replace
 	$(BIN)/python -m scripts.train --net resnet20 --data cifar10 --out runs/resnet20-cifar10 --resume
-	$(BIN)/python -m scripts.export runs/resnet20-cifar10 --name resnet20-cifar10 --version 1 --replace
+	$(BIN)/python -m scripts.train --net resnet20 --data cifar10 --init runs/resnet20-cifar10 --out runs/resnet20-cifar10-second --resume
+	$(BIN)/python -m scripts.export runs/resnet20-cifar10-second --name resnet20-cifar10 --version 1 --replace
 	$(BIN)/python -m scripts.quantize models/resnet20-cifar10/1 --name resnet20-cifar10-int8 --version 1 --replace
 	$(BIN)/python -m scripts.train --net lenet5 --data mnist --out runs/lenet5-mnist --resume
 	$(BIN)/python -m scripts.export runs/lenet5-mnist --name lenet5-mnist --version 1 --replace
