@@ -1,6 +1,6 @@
 """python -m benchmarks.training: rows a second in training and evaluation, and whether loading makes the cores wait.
 
-On generated rows, through the loop's own code, which makes batches ahead in a thread. The time that making a batch takes
+On generated rows, by the loop itself, which makes batches ahead in a thread. The time that making a batch takes
 alone, over that of a step, says whether the thread keeps up: under 1 it does. Of three runs the fastest counts; on a
 shared machine the ratios say more than the numbers a second.
 """
