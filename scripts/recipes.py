@@ -32,7 +32,7 @@ class Recipe:
 
 
 RECIPES = {
-    ("lenet5", "mnist"): Recipe(epochs=15, batch=128, rate=4e-3, weight_decay=0.01, ema=0.998, shift=2),
+    ("lenet5", "mnist"): Recipe(epochs=30, batch=128, rate=4e-3, weight_decay=0.01, ema=0.998, shift=2),
     ("lenet5", "fashion-mnist"): Recipe(epochs=15, batch=128, rate=4e-3, weight_decay=0.01, ema=0.998, flip=True),
     ("convnetjs", "cifar10"): Recipe(
         epochs=40, batch=128, rate=6e-3, weight_decay=0.01, ema=0.998, shift=2, flip=True, jpeg=0.5
