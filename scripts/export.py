@@ -94,6 +94,8 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     temperature = run["calibration"]["temperature"] if run["calibration"] else 1.0
     torch_scores = scorer(task, temperature)
     model = onnx.load_from_string(graph_of(task, temperature))
+    inspect = inspect_block(run["net"]["name"], model)  # reads the exporter's notes, so before they go
+    drop_notes(model)
     onnx.checker.check_model(model)
     with TemporaryDirectory() as trial:
         graph = write_graph(model, Path(trial))
@@ -113,7 +115,7 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
         calibration=run["calibration"],
         baseline=run["baseline"],
         parity=Parity(max_difference=check_parity(session, rows, torch_scores), n=len(rows)),
-        inspect=inspect_block(run["net"]["name"], model),
+        inspect=inspect,
     )
     check_batch_invariance(session, rows)
     if len(data.test):
@@ -133,6 +135,13 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     return spec
+
+
+def drop_notes(model: onnx.ModelProto) -> None:
+    """The exporter writes a stack trace with the paths of this machine beside every node."""
+    graph = model.graph
+    for each in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del each.metadata_props[:]
 
 
 def rows_for_parity(data: DataSet) -> Any:
