@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 TORCH_CPU := https://download.pytorch.org/whl/cpu
 TORCH_INDEX = $(shell $(PYTHON) -c "import urllib.request as u; u.urlopen('$(TORCH_CPU)/torch/', timeout=5)" 2>/dev/null && echo --extra-index-url $(TORCH_CPU))
 
-.PHONY: serve test check models bench clients lock
+.PHONY: serve test models bench clients lock
 
 serve: .venv/$(ONNXRUNTIME)
 	$(BIN)/python -m service

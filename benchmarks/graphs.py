@@ -23,7 +23,7 @@ from scripts.export import place
 from scripts.official import packages
 from scripts.precision import Choice, prepare, to_int8
 from scripts.preprocessing import image_input
-from scripts.quantize import graph_of, write
+from scripts.quantize import place as place_quantized
 from scripts.recipes import Recipe
 from scripts.task import PictureTask, make_picture_task
 from scripts.textgraph import finish
@@ -103,9 +103,9 @@ def int8_model(source: Path, *, name: str) -> Path:
         graph = to_int8(prepare(source / "model.onnx", work), pictures(spec.input), Choice("MinMax", ()))
     finally:
         shutil.rmtree(work)
-    quantized = spec.model_copy(update={"name": name, "graph": graph_of(graph, "int8"), "inspect": None})
+    quantized = spec.model_copy(update={"name": name, "inspect": None})
     before = Session((source / "model.onnx").read_bytes(), provider="cpu", folder=source)
-    write(source, folder, graph, quantized, before, Session(graph, provider="cpu"), tolerance=0.05)
+    place_quantized(source, folder, graph, "int8", quantized, before, tolerance=0.05)
     return folder
 
 

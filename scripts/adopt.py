@@ -11,16 +11,15 @@ Refused unless the wrapped graph answers as the original does, whoever shares th
 
 import argparse
 import hashlib
-import json
 import re
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
 
+from scripts.calibration import softmax
 from scripts.equivalence import (
     TOLERANCE,
     check_labels,
@@ -31,14 +30,12 @@ from scripts.equivalence import (
     run_alone_and_together,
     same_for_all,
     sigmoid,
-    softmax,
 )
-from scripts.export import next_version
 from scripts.foreign import AdoptRefused, Foreign, opset_of, read_foreign
 from scripts.graphfile import write_graph
+from scripts.version import new_version, next_version, write_files
 from scripts.wrapping import wrap
 from service.engine.header import external_files
-from service.engine.proof import prove
 from service.engine.session import Session
 from service.errors import ModelRefused
 from service.images import open_picture
@@ -96,10 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (AdoptRefused, ModelRefused) as refusal:
         raise SystemExit(f"{args.graph} is not adopted: {refusal}") from None
     spec = read_spec(folder / "model.json")
-    weights = spec.graph.weights.bytes if spec.graph.weights else 0
-    print(
-        f"{folder}: {(spec.graph.bytes + weights) / 1e6:.1f} MB, the original and the adopted differ by {spec.parity}"
-    )
+    print(f"{folder}: {spec.graph.total_bytes / 1e6:.1f} MB, the original and the adopted differ by {spec.parity}")
     if warning := same_for_all(folder):
         print(warning)
     return 0
@@ -203,12 +197,10 @@ def adopt(
     check_labels(answers, labels)
     origin = origin.model_copy(update={"appended": missing_ending(foreign.ending, answers, scores)})
     expected = {None: answers, "softmax": softmax(answers), "sigmoid": sigmoid(answers)}[origin.appended]
-    models.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=models, prefix=".") as trial:  # a name that is no model's
-        folder = Path(trial) / name / str(next_version(models / name))
-        (folder / "golden").mkdir(parents=True)
-        graph = write_graph(wrap(foreign, origin, labels=len(labels)), folder)
-        session = Session((folder / "model.onnx").read_bytes(), provider="cpu", folder=folder)
+    folder = models / name / str(next_version(models / name))
+    with new_version(folder) as fresh:
+        graph = write_graph(wrap(foreign, origin, labels=len(labels)), fresh)
+        session = Session((fresh / "model.onnx").read_bytes(), provider="cpu", folder=fresh)
         alone = run_alone_and_together(session, rows)
         spec = ModelSpec(
             name=name,
@@ -222,16 +214,9 @@ def adopt(
             origin=origin,
             parity=Parity(max_difference=check_parity(alone, expected), n=len(rows)),
         )
-        (folder / "model.json").write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
-        for file, content in files.items():
-            (folder / "golden" / file).write_bytes(content)
         golden_rows = [{"file": file, "scores": row.tolist()} for file, row in zip(files, expected, strict=False)]
-        (folder / "golden" / "golden.json").write_text(
-            json.dumps({"tolerance": TOLERANCE, "rows": golden_rows}, indent=1) + "\n"
-        )
-        prove(folder, provider="cpu")
-        (models / name).mkdir(exist_ok=True)
-        return folder.rename(models / name / folder.name)
+        write_files(fresh, spec, files, golden_rows, tolerance=TOLERANCE)
+    return folder
 
 
 if __name__ == "__main__":

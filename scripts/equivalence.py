@@ -34,12 +34,6 @@ def normalise(rows: Rows, origin: Origin) -> Floats:
     return normalised.astype(np.float32)
 
 
-def softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    scores: Floats = powers / powers.sum(1, keepdims=True)
-    return scores
-
-
 def sigmoid(logits: Floats) -> Floats:
     with np.errstate(over="ignore"):  # exp(-logit) is infinite where the score is 0
         return (1 / (1 + np.exp(-logits))).astype(np.float32)

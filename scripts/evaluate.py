@@ -19,7 +19,6 @@ from scripts.export import REFUSALS
 from scripts.measure import encode_rows, measure, rows_of
 from scripts.owndata import read_data
 from service.engine.session import Session
-from service.errors import ModelRefused
 from service.spec import ImageInput, ModelSpec, read_spec
 
 AGREES = 0.002
@@ -37,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
         agree = evaluate(args.model, args.data, args.data_dir)
-    except (*REFUSALS, ModelRefused) as error:
+    except REFUSALS as error:
         print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         return 2
     return 0 if agree else 1

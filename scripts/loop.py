@@ -23,7 +23,8 @@ from scripts.task import Task
 
 
 def train(task: Task, data: DataSet, recipe: Recipe, *, seed: int, path: Path, resume: bool) -> Checkpoint:
-    """Each epoch draws its chances from its own seed, so a run cut off after any epoch goes on as if it was not."""
+    """Each epoch draws its chances from its own seed, so a run cut off after any epoch goes on as if it was not. Raises
+    ValueError where the checkpoint to go on from is of another net."""
     on = device()
     bf16 = recipe.bf16 and bf16_is_fast(on)
     net = task.net.to(on)
@@ -34,9 +35,15 @@ def train(task: Task, data: DataSet, recipe: Recipe, *, seed: int, path: Path, r
     done = Checkpoint(0, {}, {}, {}, {}, 0, 0.0, [])
     if resume and path.exists():
         done = checkpoint.read(path)
-        net.load_state_dict(done.net)
-        averaged.load_state_dict(done.averaged)
-        optimizer.load_state_dict(done.optimizer)
+        try:
+            net.load_state_dict(done.net)
+            averaged.load_state_dict(done.averaged)
+            optimizer.load_state_dict(done.optimizer)
+        except (RuntimeError, ValueError) as error:  # other layers, labels or words
+            raise ValueError(
+                f"{path} is of another net, or of data with other labels or words: leave --resume out to train anew, "
+                "or give another --out"
+            ) from error
     steps_an_epoch = math.ceil(len(data.train) / recipe.batch)
     targets = torch.from_numpy(data.validation.targets)
     weights = label_weights(data).to(on) if recipe.weigh_labels else None

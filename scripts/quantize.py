@@ -9,11 +9,9 @@ nothing written, when that is more than --max-loss points of accuracy.
 """
 
 import argparse
-import hashlib
 import json
 import math
-import os
-import shutil
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,14 +23,14 @@ import onnx
 from scripts.comparison import compare, machine, rounding_elsewhere, time_ratio
 from scripts.datasets import DataSet, Split, data_dir_default
 from scripts.evaluate import data_of
-from scripts.export import TOLERANCE, ExportRefused, check_batch_invariance, next_version
+from scripts.export import REFUSALS, TOLERANCE, check_batch_invariance
+from scripts.graphfile import write_graph
 from scripts.inspection import remaining
 from scripts.measure import encode_rows, measure, rows_of, scores_of
 from scripts.precision import STRIDE, choices, prepare, to_fp16, to_int8, trained
-from service.engine.proof import prove
+from scripts.version import new_version, next_version, write_files
 from service.engine.session import Scores, Session
-from service.errors import ModelRefused
-from service.spec import Graph, ImageInput, ModelSpec, Parity, Quantisation, read_spec
+from service.spec import ImageInput, ModelSpec, Parity, Quantisation, read_spec
 
 CALIBRATION = 512  # rows
 BATCHES = (1, 32)
@@ -76,8 +74,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         check_source(source)
         data = data_of(source, args.data, args.data_dir)
-        spec = quantize(args.model, data, kind=args.format, max_loss=args.max_loss, folder=folder)
-    except (QuantizeRefused, ExportRefused, ModelRefused, ValueError) as refusal:
+        command = f"python -m scripts.quantize models/{source.name}/{source.version} --format {args.format}"
+        command += f" --data {shlex.quote(args.data)}" if args.data else ""
+        spec = quantize(args.model, data, kind=args.format, max_loss=args.max_loss, folder=folder, command=command)
+    except (QuantizeRefused, *REFUSALS) as refusal:
         raise SystemExit(f"{args.model} is not quantised: {refusal}") from None
     report(folder, spec)
     return 0
@@ -107,7 +107,7 @@ def check_source(spec: ModelSpec) -> None:
         raise QuantizeRefused(f"its graph is {spec.graph.quantisation} already: give the version it was made from")
 
 
-def quantize(model: Path, data: DataSet, *, kind: Format, max_loss: float, folder: Path) -> ModelSpec:
+def quantize(model: Path, data: DataSet, *, kind: Format, max_loss: float, folder: Path, command: str) -> ModelSpec:
     """Writes `folder`, a version, and returns its spec. Raises QuantizeRefused, with nothing written."""
     source = read_spec(model / "model.json")
     check_source(source)
@@ -131,13 +131,12 @@ def quantize(model: Path, data: DataSet, *, kind: Format, max_loss: float, folde
         update={
             "name": folder.parent.name,
             "version": folder.name,
-            "graph": graph_of(made.graph, kind),
             "parity": Parity(max_difference=parity, n=len(sample)),
             "metrics": measure(after, source, data.test),
             "inspect": source.inspect and remaining(source.inspect, made.graph),
         }
     )
-    told = told_of(made, before, after, source, spec, data, kind)
+    told = told_of(made, before, after, source, spec, data, command)
     if told.points_lost > max_loss:
         raise QuantizeRefused(
             f"{made.method} costs {told.points_lost:.2f} points of accuracy on {told.n} rows of {told.data} "
@@ -147,8 +146,7 @@ def quantize(model: Path, data: DataSet, *, kind: Format, max_loss: float, folde
     spec = spec.model_copy(update={"quantisation": told})
     # Another machine may round otherwise in int8; in fp16 every provider rounds sums of its own order.
     elsewhere = rounding_elsewhere(made.graph, after, sample) if kind == "int8" else parity
-    write(model, folder, made.graph, spec, before, after, tolerance=tolerance_of(elsewhere))
-    return spec
+    return place(model, folder, made.graph, kind, spec, before, tolerance=tolerance_of(elsewhere))
 
 
 def calibration_rows(train: Split, spec: ModelSpec) -> Any:
@@ -176,15 +174,8 @@ def choose_int8(prepared: Path, rows: Any, validation: Any, split: Split) -> Qua
     return next(made for made, scores in tried if not compare(best, scores, split.targets).told_apart)
 
 
-def graph_of(graph: bytes, kind: Format) -> Graph:
-    read = onnx.load_from_string(graph)
-    (opset,) = [opset.version for opset in read.opset_import if opset.domain in ("", "ai.onnx")]
-    digest = hashlib.sha256(graph).hexdigest()
-    return Graph(sha256=digest, bytes=len(graph), opset=opset, ir=read.ir_version, quantisation=kind)
-
-
 def told_of(
-    made: Quantized, before: Session, after: Session, source: ModelSpec, spec: ModelSpec, data: DataSet, kind: Format
+    made: Quantized, before: Session, after: Session, source: ModelSpec, spec: ModelSpec, data: DataSet, command: str
 ) -> Quantisation:
     rows = rows_of(encode_rows(data.test, "PNG"), source)
     paired = compare(scores_of(before, rows), scores_of(after, rows), data.test.targets)
@@ -193,14 +184,14 @@ def told_of(
     return Quantisation(
         source=f"{source.name}/{source.version}",
         method=made.method,
-        command=f"python -m scripts.quantize models/{source.name}/{source.version} --data {data.name} --format {kind}",
+        command=command,
         data=float_metrics[0].data,
         n=paired.n,
         accuracy_before=float_metrics[0].accuracy,
         rows_lost=paired.lost,
         rows_won=paired.won,
         points_lost=round(max(lost), 2),
-        size_ratio=round(spec.graph.bytes / source.graph.bytes, 3),
+        size_ratio=round(len(made.graph) / source.graph.total_bytes, 3),
         time_ratio={str(batch): time_ratio(after, before, rows[:batch]) for batch in BATCHES},
         measured_on=machine(),
     )
@@ -213,29 +204,24 @@ def tolerance_of(difference: float) -> float:
     return float(f"{math.ceil(round(doubled / digit, 6)) * digit:.0e}")
 
 
-def write(
-    model: Path, folder: Path, graph: bytes, spec: ModelSpec, before: Session, after: Session, *, tolerance: float
-) -> None:
-    """The version appears whole, and only after the service's own proof. Raises QuantizeRefused for another label."""
+def place(
+    model: Path, folder: Path, graph: bytes, kind: Format, spec: ModelSpec, before: Session, *, tolerance: float
+) -> ModelSpec:
+    """As the version `folder`, with `spec` but for its graph, and the golden inputs of `model`. Raises QuantizeRefused
+    where one of these gets another label."""
     files = [row["file"] for row in json.loads((model / "golden" / "golden.json").read_text())["rows"]]
-    rows = rows_of([(model / "golden" / file).read_bytes() for file in files], spec)
-    scores = after.run(rows)
-    old, new = before.run(rows).argmax(1), scores.argmax(1)
-    if changed := [file for file, same in zip(files, old == new, strict=True) if not same]:
-        raise QuantizeRefused(f"golden {', '.join(changed)} would get another label: serve the float graph")
-    folder.parent.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".", dir=folder.parent.parent) as unproven:
-        fresh = Path(unproven) / folder.parent.name / folder.name
-        shutil.copytree(model / "golden", fresh / "golden")
+    golden = {file: (model / "golden" / file).read_bytes() for file in files}
+    rows = rows_of(list(golden.values()), spec)
+    with new_version(folder) as fresh:
+        written = write_graph(onnx.load_from_string(graph), fresh).model_copy(update={"quantisation": kind})
+        spec = spec.model_copy(update={"graph": written})
+        scores = Session((fresh / "model.onnx").read_bytes(), provider="cpu", folder=fresh).run(rows)
+        same = before.run(rows).argmax(1) == scores.argmax(1)
+        if changed := [file for file, kept in zip(files, same, strict=True) if not kept]:
+            raise QuantizeRefused(f"golden {', '.join(changed)} would get another label: serve the float graph")
         answers = [{"file": file, "scores": row.tolist()} for file, row in zip(files, scores, strict=True)]
-        golden = json.dumps({"tolerance": tolerance, "rows": answers}, indent=1)
-        (fresh / "golden" / "golden.json").write_text(golden + "\n")
-        (fresh / "model.onnx").write_bytes(graph)
-        (fresh / "model.json").write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
-        prove(fresh, provider="cpu")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(exist_ok=True)
-        os.replace(fresh, folder)
+        write_files(fresh, spec, golden, answers, tolerance=tolerance)
+    return spec
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from service import __version__
 from service.cpus import cpu_count
 from service.engine.registry import Registry
 from service.engine.session import choose_provider
-from service.errors import MaxpoolError, SettingsError
+from service.errors import BUG, MaxpoolError, SettingsError
 from service.metrics import Metrics
 from service.protocols.catalog import catalog
 from service.protocols.native import Predict
@@ -127,8 +127,8 @@ async def watch(registry: Registry, settings: Settings) -> None:
         await asyncio.sleep(settings.reload_seconds)
         try:
             registry.apply(await asyncio.to_thread(registry.changes, settings.models))
-        except OSError as error:  # a file that went away while it was looked at; the next look will tell
-            log.warning("the models folder could not be read: %s", error)
+        except Exception:  # whatever it is, what is loaded goes on serving, and the next look may succeed
+            log.exception("a look for new models failed; the next is in %s s", settings.reload_seconds)
 
 
 def worker_count(settings: Settings, provider: str) -> int:
@@ -164,4 +164,4 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "an error of the server itself: its log has the details"}, 500)
+        return JSONResponse({"error": BUG}, 500)

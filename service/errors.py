@@ -13,6 +13,9 @@ ModelRefused                   a model on disk that can not be served; never rea
 SettingsError                  the process can not start as it was told to
 """
 
+# What a caller learns of a bug; the log has the rest.
+BUG = "an error of the server itself, not of your request: its log has the details"
+
 
 class MaxpoolError(Exception):
     status = 500

@@ -1,4 +1,4 @@
-"""The plain PNG, 8 bits of grey or RGB and nothing special, read in a third of Pillow's time.
+"""The plain PNG, 8 bits of grey or RGB and nothing special, read in little more than half of Pillow's time.
 
 Most of what a small net is sent is such a file of a few hundred bytes, and opening it costs more than the net. Whatever
 is not plain, or not whole, is left to Pillow: this file never decides that a picture is broken.

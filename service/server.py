@@ -17,6 +17,7 @@ from service.workers import Workers
 
 log = logging.getLogger("maxpool")
 AT_ONCE = 32  # connections taken in one go
+READ_SECONDS = 0.1  # for the first request of a connection to be read, which would else be closed as an idle one
 
 
 def serve(settings: Settings) -> None:
@@ -51,20 +52,22 @@ class Worker(uvicorn.Server):
         self._channel.setblocking(False)
         asyncio.get_running_loop().add_reader(self._channel, self._take)
 
-    def _take(self) -> None:
+    def _take(self) -> bool:
+        """Some of the connections that wait in the channel; whether there may be more."""
         loop = asyncio.get_running_loop()
         for _ in range(AT_ONCE):
             try:
                 message, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
             except BlockingIOError:
-                return
+                return False
             if not message:  # the first process is gone
                 loop.remove_reader(self._channel)
                 self.should_exit = True
-                return
+                return False
             opening = loop.create_task(self._open(socket.socket(fileno=descriptors[0])))
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
+        return True
 
     async def _open(self, connection: socket.socket) -> None:
         await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
@@ -77,9 +80,11 @@ class Worker(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """What was accepted before the stop is answered, too."""
-        self._take()
+        while self._take():
+            pass
         asyncio.get_running_loop().remove_reader(self._channel)
         await asyncio.gather(*self._opening)
+        await asyncio.sleep(READ_SECONDS)
         await super().shutdown(sockets=[])
 
 

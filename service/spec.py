@@ -73,6 +73,11 @@ class Graph(Part):
     quantisation: Literal["none", "int8", "fp16"] = "none"
     weights: Weights | None = Field(default=None, description="null: all of the graph is in model.onnx")
 
+    @property
+    def total_bytes(self) -> int:
+        """Of model.onnx and of the weights beside it."""
+        return self.bytes + (self.weights.bytes if self.weights else 0)
+
 
 class Net(Part):
     name: str

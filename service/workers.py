@@ -20,7 +20,7 @@ log = logging.getLogger("maxpool")
 STOPS = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = {*STOPS, signal.SIGCHLD}
 KILLED_AFTER = 5  # seconds beyond the grace that the server itself gives its requests
-SHORT_LIFE = 1  # seconds: one that lives no longer is not replaced at once
+SHORT_LIFE = 1  # seconds: one that ends sooner is replaced when they are over, so that forks do not race
 FULL = 1  # seconds to wait for a worker that takes a connection, when none does at once
 
 Serve = Callable[[socket.socket], None]
@@ -37,6 +37,7 @@ class Workers:
         self._grace = grace
         self._born: dict[int, float] = {}  # process id -> when
         self._channels: deque[tuple[int, socket.socket]] = deque()  # of the workers, the next in turn first
+        self._due: list[float] = []  # when those that ended are to be replaced
 
     def run(self) -> None:
         """Returns when all have ended after SIGTERM or SIGINT."""
@@ -51,14 +52,15 @@ class Workers:
         self._listener.listen(2048)
         self._listener.setblocking(False)
         while True:
-            readable, _, _ = select.select([self._listener, told], [], [])
+            wait = max(0.0, min(self._due) - time.monotonic()) if self._due else None
+            readable, _, _ = select.select([self._listener, told], [], [], wait)
             if self._listener in readable:
                 self._deal()
             if told in readable:
-                signals = set(told.recv(4096))
-                if signals & STOPS:
+                if set(told.recv(4096)) & STOPS:
                     return self._stop()
-                self._replace()
+                self._bury()
+            self._replace()
 
     def _fork(self) -> None:
         sys.stdout.flush()
@@ -118,14 +120,18 @@ class Workers:
                 continue
         return False
 
-    def _replace(self) -> None:
+    def _bury(self) -> None:
         for pid in [pid for pid in self._born if os.waitpid(pid, os.WNOHANG)[0]]:
             log.error("worker %s ended; another takes its place", pid)
             (gone,) = [each for each in self._channels if each[0] == pid]
             self._channels.remove(gone)
             gone[1].close()
-            if time.monotonic() - self._born.pop(pid) < SHORT_LIFE:
-                time.sleep(SHORT_LIFE)
+            self._due.append(max(time.monotonic(), self._born.pop(pid) + SHORT_LIFE))
+
+    def _replace(self) -> None:
+        now = time.monotonic()
+        for due in [due for due in self._due if due <= now]:
+            self._due.remove(due)
             self._fork()
 
     def _stop(self) -> None:

@@ -56,6 +56,7 @@ def test_the_tables_say_what_was_measured(page: str, name: str) -> None:
     low, high = spec.metrics[0].interval
     said = f"{spec.metrics[0].accuracy:.1%} ({low:.1%}–{high:.1%}, n={spec.metrics[0].n})"
     assert said.replace("%–", "–").replace("%,", ",").replace("%", " %") in line
+    assert f"| {spec.graph.total_bytes / 1e6:.1f} MB |" in line
     assert f"{spec.baseline.accuracy:.1%}".replace("%", " %") in line
     assert all(f"{metrics.accuracy:.1%}".replace("%", " %") in line for metrics in spec.metrics)
 

@@ -53,26 +53,30 @@ class Registry:
 
     def load(self, folder: Path) -> None:
         """Every <name>/<version> of the folder. One that is refused leaves the others served. Raises SettingsError."""
-        if not folder.is_dir():
-            raise SettingsError(f"the models folder {folder.absolute()} is missing: set MAXPOOL_MODELS to where it is")
         self.apply(self.changes(folder))
 
     def changes(self, folder: Path) -> Changes:
-        """Loads and proves what is new in the folder, or other than it was; nothing is served differently yet."""
+        """Loads and proves what is new in the folder, or other than it was; nothing is served differently yet. Raises
+        SettingsError where there is no folder, which does not mean that every model was taken out of it."""
+        if not folder.is_dir():
+            raise SettingsError(f"the models folder {folder.absolute()} is missing: set MAXPOOL_MODELS to where it is")
         found = {(path.parent.name, path.name): path for path in versions(folder)}
         loaded, refused = [], []
-        gone = frozenset(self._seen.keys() - found.keys())
+        gone = frozenset((self._seen.keys() | self._refused.keys()) - found.keys())
         for key, path in found.items():
-            seen = fingerprint(path)
-            if self._seen.get(key) == seen:
-                continue
-            self._seen[key] = seen
             try:
+                seen = fingerprint(path)
+                if self._seen.get(key) == seen:
+                    continue
+                self._seen[key] = seen
                 loaded.append(self._load_one(path))
             except ModelRefused as refusal:
                 refused.append(Refused(*key, str(refusal)))
+            except OSError as error:  # perhaps it is being put there or taken away: the next look reads it again
+                self._seen.pop(key, None)
+                refused.append(Refused(*key, f"its files can not be read ({error}): put the whole folder there"))
         for key in gone:
-            del self._seen[key]
+            self._seen.pop(key, None)
         return Changes(tuple(loaded), tuple(refused), gone)
 
     def _load_one(self, path: Path) -> Model:

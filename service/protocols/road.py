@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.engine.model import Model
 from service.engine.registry import Registry
-from service.errors import MaxpoolError
+from service.errors import BUG, MaxpoolError
 from service.metrics import Metrics
 from service.protocols.replies import Disconnected, Reply, read_body, send_error, send_reply
 from service.settings import Settings
@@ -49,7 +49,7 @@ class Road(ABC):
         except Exception:
             log.exception("a bug in answering %s", scope["path"])
             status = 500
-            await send_error(send, MaxpoolError("an error of the server itself: its log has the details"))
+            await send_error(send, MaxpoolError(BUG))
         else:
             status = 200
             await send_reply(send, 200, reply)

@@ -191,7 +191,10 @@ def test_a_net_trains_exports_quantises_and_answers_as_torch_does(
     house.check_answers(name, given, scores, TOLERANCE)
     # The forms of a net have the same kinds of layers. That 8 bits cost little is tested on nets that have learnt.
     if isinstance(task, PictureTask) and variant == VARIANTS[net][0]:
-        quantize(folder, task.data, kind="fp16", max_loss=100.0, folder=house.models / name / "2")
+        half = house.models / name / "2"
+        halved = quantize(folder, task.data, kind="fp16", max_loss=100.0, folder=half, command="a test").quantisation
+        assert halved is not None
+        assert 0.3 < halved.size_ratio < 0.8
         house.wait_for(name, "2")
         house.check_answers(name, given, scores, HALF)
     folder.parent.rename(tmp_path / "answered")  # in one step: the service must not see half of it

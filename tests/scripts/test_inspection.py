@@ -21,7 +21,7 @@ def exported(net: str, variant: str) -> tuple[PictureTask, onnx.ModelProto, Insp
     data = DataSet("none", ("a", "b", "c"), empty, empty, empty, "none", given)
     torch.manual_seed(0)
     task = make_picture_task(net, variant, data, Recipe(epochs=0, batch=1, rate=0.0))
-    model = onnx.load_from_string(graph_of(task, 1.5))
+    model = graph_of(task, 1.5)
     return task, model, inspect_block(net, model)
 
 

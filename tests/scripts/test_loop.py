@@ -87,3 +87,14 @@ def test_a_net_with_normalisation_learns_in_either_precision(tmp_path: Path, bf1
     )
     assert done.curve[-1][2] >= 0.9
     assert all(value.dtype != torch.bfloat16 for value in done.best.values())
+
+
+def test_a_checkpoint_of_another_net_is_refused_in_words(tmp_path: Path, tiny_digits: DataSet) -> None:
+    recipe = replace(RECIPE, epochs=1)
+    path = tmp_path / "checkpoint.pt"
+    train(
+        make_picture_task("lenet5", "modern", tiny_digits, recipe), tiny_digits, recipe, seed=0, path=path, resume=False
+    )
+    fewer = replace(tiny_digits, labels=tiny_digits.labels[:9])
+    with pytest.raises(ValueError, match="another net, or of data with other labels"):
+        train(make_picture_task("lenet5", "modern", fewer, recipe), fewer, recipe, seed=0, path=path, resume=True)

@@ -41,7 +41,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     task = PictureTask(Residual(), tiny_colours(), RECIPES["convnetjs", "cifar10"], Pixels())
     folder = tmp_path_factory.mktemp("residual")
-    (folder / "model.onnx").write_bytes(graph_of(task, 1.5))
+    (folder / "model.onnx").write_bytes(graph_of(task, 1.5).SerializeToString())
     return prepare(folder / "model.onnx", folder)
 
 

@@ -84,7 +84,7 @@ def spoil(model: Path) -> None:
 @pytest.mark.parametrize("kind", ["int8", "fp16"])
 def test_a_quantised_version_is_proven_and_says_what_it_costs(copied: Path, data: DataSet, kind: Format) -> None:
     folder = copied.with_name("2")
-    spec = quantize(copied, data, kind=kind, max_loss=5, folder=folder)
+    spec = quantize(copied, data, kind=kind, max_loss=5, folder=folder, command="a test")
     proven = prove(folder, provider="cpu")
     assert proven.spec == spec == read_spec(folder / "model.json")
     source, told = read_spec(copied / "model.json"), spec.quantisation
@@ -105,7 +105,7 @@ def test_a_quantised_version_is_proven_and_says_what_it_costs(copied: Path, data
 
 
 def test_both_versions_are_served_and_answer_alike(copied: Path, data: DataSet) -> None:
-    quantize(copied, data, kind="int8", max_loss=5, folder=copied.with_name("2"))
+    quantize(copied, data, kind="int8", max_loss=5, folder=copied.with_name("2"), command="a test")
     picture = (copied / "golden" / "3.png").read_bytes()
     with serving(models=copied.parents[1]) as url:
         answers = [
@@ -119,7 +119,7 @@ def test_both_versions_are_served_and_answer_alike(copied: Path, data: DataSet) 
 
 
 def test_every_inspected_tensor_is_in_the_quantised_graph(copied: Path, data: DataSet) -> None:
-    spec = quantize(copied, data, kind="int8", max_loss=5, folder=copied.with_name("2"))
+    spec = quantize(copied, data, kind="int8", max_loss=5, folder=copied.with_name("2"), command="a test")
     source = read_spec(copied / "model.json").inspect
     assert spec.inspect is not None
     assert source is not None
@@ -137,26 +137,26 @@ def test_every_inspected_tensor_is_in_the_quantised_graph(copied: Path, data: Da
 def test_a_loss_over_the_limit_is_refused_with_numbers_and_leaves_nothing(copied: Path, data: DataSet) -> None:
     spoil(copied)
     with pytest.raises(QuantizeRefused, match=r"costs \d+\.\d\d points .* on 100 rows of .*--max-loss.*fp16"):
-        quantize(copied, data, kind="int8", max_loss=0.5, folder=copied.with_name("2"))
+        quantize(copied, data, kind="int8", max_loss=0.5, folder=copied.with_name("2"), command="a test")
     with pytest.raises(QuantizeRefused, match="more than -1"):
-        quantize(copied, data, kind="fp16", max_loss=-1, folder=copied.with_name("2"))
+        quantize(copied, data, kind="fp16", max_loss=-1, folder=copied.with_name("2"), command="a test")
     assert [path.name for path in copied.parents[1].rglob("*") if path.is_dir()] == ["bars", "1", "golden"]
 
 
 def test_a_golden_label_that_would_change_is_refused(copied: Path, data: DataSet) -> None:
-    quantize(copied, data, kind="int8", max_loss=5, folder=copied.with_name("2"))
+    quantize(copied, data, kind="int8", max_loss=5, folder=copied.with_name("2"), command="a test")
     before, after = (prove(copied.with_name(version), provider="cpu").session for version in ("1", "2"))
     noise = np.random.default_rng(0).integers(0, 256, (2000, 32, 32, 3), dtype=np.uint8)
     at = int(np.flatnonzero(before.run(noise).argmax(1) != after.run(noise).argmax(1))[0])
     (copied / "golden" / "3.png").write_bytes(encode(Image.fromarray(noise[at])))
     with pytest.raises(QuantizeRefused, match=r"golden 3\.png would get another label"):
-        quantize(copied, data, kind="int8", max_loss=5, folder=copied.with_name("3"))
+        quantize(copied, data, kind="int8", max_loss=5, folder=copied.with_name("3"), command="a test")
     assert not copied.with_name("3").exists()
 
 
 def test_half_precision_holds_what_int8_can_not(copied: Path, data: DataSet) -> None:
     spoil(copied)
-    spec = quantize(copied, data, kind="fp16", max_loss=1, folder=copied.with_name("2"))
+    spec = quantize(copied, data, kind="fp16", max_loss=1, folder=copied.with_name("2"), command="a test")
     assert prove(copied.with_name("2"), provider="cpu").spec == spec
 
 
@@ -167,12 +167,12 @@ def test_what_can_not_be_quantised_is_told_why(copied: Path, data: DataSet) -> N
         main([str(copied), "--models", str(copied.parents[1]), "--version", "1", "--replace"])
     with pytest.raises(SystemExit, match="say --data"):
         main([str(copied), "--models", str(copied.parents[1])])
-    quantize(copied, data, kind="fp16", max_loss=5, folder=copied.with_name("2"))
+    quantize(copied, data, kind="fp16", max_loss=5, folder=copied.with_name("2"), command="a test")
     with pytest.raises(QuantizeRefused, match="fp16 already"):
-        quantize(copied.with_name("2"), data, kind="int8", max_loss=5, folder=copied.with_name("3"))
+        quantize(copied.with_name("2"), data, kind="int8", max_loss=5, folder=copied.with_name("3"), command="")
     other = replace(data, labels=("a", *data.labels[1:]))
     with pytest.raises(QuantizeRefused, match="labels"):
-        quantize(copied, other, kind="int8", max_loss=5, folder=copied.with_name("3"))
+        quantize(copied, other, kind="int8", max_loss=5, folder=copied.with_name("3"), command="a test")
 
 
 @pytest.mark.parametrize(("seen", "tolerance"), [(0.0, 1e-4), (0.0062, 0.02), (0.0026, 0.006), (0.001, 0.002)])

@@ -136,7 +136,7 @@ def test_each_variant_trains_what_it_should_and_is_exported_as_it_is(tmp_path: P
     ids = task.ids(data.test)
     trained = torch.softmax(net(ids) / 1.5, 1).detach().numpy()
     scores = scorer(task, 1.5)  # rounds the tables
-    session = Session(graph_of(task, 1.5), provider="cpu")
+    session = Session(graph_of(task, 1.5).SerializeToString(), provider="cpu")
     assert check_parity(session, data.test.rows, scores) <= 1e-5
     check_batch_invariance(session, data.test.rows)
     answers = session.run(np.array(data.test.rows, dtype=object))

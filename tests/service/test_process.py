@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -134,6 +136,28 @@ def test_workers_take_up_the_models_of_today_when_they_are_replaced(tmp_path: Pa
         for worker in children(pid):
             os.kill(worker, signal.SIGKILL)
         eventually(lambda: names(url) == {"length", "colour"})
+
+
+def test_connections_that_wait_for_a_worker_at_the_stop_are_answered(tiny_models: Path) -> None:
+    """More than a worker takes from its channel in one go."""
+    body = b'{"inputs": "hello"}'
+    head = b"POST /v1/models/length/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    request = head + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    with two_workers(tiny_models) as (pid, url), ExitStack() as opened:
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        workers = children(pid)
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        callers = [opened.enter_context(socket.create_connection(address, timeout=30)) for _ in range(150)]
+        for caller in callers:
+            caller.sendall(request)
+        time.sleep(1)  # for all of them to be dealt out
+        os.kill(pid, signal.SIGTERM)
+        time.sleep(0.5)
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+        answers_of = [b"".join(iter(lambda caller=caller: caller.recv(65536), b"")) for caller in callers]
+    assert [answer[:12] for answer in answers_of] == [b"HTTP/1.1 200"] * 150
 
 
 def names(url: str) -> set[str]:

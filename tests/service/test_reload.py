@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +76,31 @@ def test_going_back_is_taking_the_newest_version_out(served: tuple[Path, str], t
     eventually(lambda: ("colour", "10") not in statuses(url))
     assert httpx2.post(f"{url}/v1/models/colour/predict", content=plain("red")).json()["version"] == "1"
     assert httpx2.post(f"{url}/v1/models/colour/versions/10/predict", content=plain("red")).status_code == 404
+
+
+def test_a_models_folder_that_is_gone_for_a_while_drops_nothing(served: tuple[Path, str], tmp_path: Path) -> None:
+    models, url = served
+    models.rename(tmp_path / "elsewhere")
+    time.sleep(2.5)  # two looks
+    assert httpx2.post(f"{url}/v1/models/colour/predict", content=plain("red")).status_code == 200
+    write_colour(tmp_path / "elsewhere" / "colour" / "2")
+    (tmp_path / "elsewhere").rename(models)
+    eventually(lambda: statuses(url).get(("colour", "2")) == "ready")
+
+
+def test_a_version_that_can_not_be_read_is_refused_and_read_again_when_it_can(
+    served: tuple[Path, str], tmp_path: Path
+) -> None:
+    models, url = served
+    unreadable = write_length(tmp_path / "length" / "1")
+    (unreadable / "model.onnx").unlink()
+    (unreadable / "model.onnx").mkdir()
+    write_colour(tmp_path / "colour" / "2").rename(models / "colour" / "2")
+    (tmp_path / "length").rename(models / "length")
+    eventually(lambda: statuses(url).get(("length", "1")) == "refused")
+    eventually(lambda: statuses(url).get(("colour", "2")) == "ready")
+    shutil.rmtree(models / "length")
+    write_length(tmp_path / "length" / "1")
+    (tmp_path / "length").rename(models / "length")
+    eventually(lambda: statuses(url).get(("length", "1")) == "ready")
+    assert httpx2.get(f"{url}/readyz").status_code == 200
