@@ -143,10 +143,10 @@ async def in_application(workload: Workload, seconds: float) -> float:
     """Everything but the server: an ASGI call in, an answer out."""
     app = create_app(Settings(models=ROOT / "models", workers=1))
     async with app.router.lifespan_context(app):
-        return await repeated(partial(ask, app, workload), seconds)
+        return await repeated(partial(ask, app, workload, workload.path), seconds)
 
 
-async def ask(app: FastAPI, workload: Workload, turn: int) -> None:
+async def ask(app: FastAPI, workload: Workload, path: str, turn: int) -> None:
     body = workload.bodies[turn % len(workload.bodies)]
     headers = [(name.encode(), value.encode()) for name, value in workload.headers.items()]
     scope: dict[str, Any] = {
@@ -155,8 +155,8 @@ async def ask(app: FastAPI, workload: Workload, turn: int) -> None:
         "http_version": "1.1",
         "method": "POST",
         "scheme": "http",
-        "path": workload.path,
-        "raw_path": workload.path.encode(),
+        "path": path,
+        "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
         "headers": [*headers, (b"content-length", b"%d" % len(body))],
@@ -195,7 +195,7 @@ async def in_profiler(profiler: cProfile.Profile, workload: Workload, seconds: f
     app = create_app(Settings(models=ROOT / "models", workers=1))
     async with app.router.lifespan_context(app):
         with profiler:
-            return await repeated(partial(ask, app, workload), seconds)
+            return await repeated(partial(ask, app, workload, workload.path), seconds)
 
 
 def profile(workload: Workload, seconds: float) -> None:

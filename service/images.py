@@ -44,7 +44,7 @@ RESAMPLE = {
 Image.MAX_IMAGE_PIXELS = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Picture:
     """A picture of which only the header was read, unless it is small."""
 
@@ -52,13 +52,15 @@ class Picture:
 
     @property
     def is_small(self) -> bool:
-        return self.image.width * self.image.height <= SMALL
+        width, height = self.image.size
+        return width * height <= SMALL
 
     def describe(self) -> dict[str, Any]:
+        width, height = self.image.size
         return {
             "format": self.image.format,
-            "width": self.image.width,
-            "height": self.image.height,
+            "width": width,
+            "height": height,
             "mode": self.image.mode,
             "orientation": orientation(self.image),
         }
@@ -104,13 +106,15 @@ def orientation(image: Image.Image) -> int:
 
 def flatten(image: Image.Image, spec: ImageInput) -> Image.Image:
     """Upright, opaque, 8 bits a channel, in mode L or RGB. Of an animation the first frame."""
+    mode = "L" if spec.channels == 1 else "RGB"
+    if image.mode == mode and image.format != "JPEG" and not image.info:
+        return image  # nothing to turn, to lay on a background or to convert
     if image.format == "JPEG":
         # Let the decoder skip detail beyond twice the size needed: 6 times faster for a 12-megapixel photo.
         side = 2 * max(spec.height, spec.width, spec.shorter_side or 0)
         image.draft(None, (side, side))
     image.load()
     turn = TURN.get(orientation(image))
-    mode = "L" if spec.channels == 1 else "RGB"
     if image.mode.startswith("I"):  # 16-bit grey; convert() would clip it to white
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
     elif image.has_transparency_data:

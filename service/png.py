@@ -15,7 +15,7 @@ MODES = {0: "L", 2: "RGB"}  # by colour type
 HARMLESS = {b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"tEXt", b"bKGD"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlainPng:
     width: int
     height: int

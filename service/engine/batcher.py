@@ -21,7 +21,7 @@ from service.engine.session import Scores
 from service.errors import InferenceFailed, Overloaded
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     scores: Scores  # K
     queue_seconds: float
@@ -111,25 +111,22 @@ class Batcher:
         self._scheduled = False
 
     def _take(self, *, inline: bool) -> list[Waiting]:
+        """The rows of the next batch, in the order of their coming; `inline`: no more than may hold the loop."""
         batch: list[Waiting] = []
         longest = 0
         while self._queue and len(batch) < self._cost.max_rows:
             waiting = self._queue[0]
-            if batch and not self._joins(waiting.units, len(batch), longest, inline=inline):
+            rows, units = len(batch), waiting.units
+            if batch and not (
+                self._cost.pays(rows, longest, units)
+                and (not inline or self._cost.inline(rows + 1, max(longest, units)))
+            ):
                 break
             self._queue.popleft()
             if not waiting.future.done():
                 batch.append(waiting)
                 longest = max(longest, waiting.units)
         return batch
-
-    def _joins(self, units: int, rows: int, longest: int, *, inline: bool) -> bool:
-        """Not when it would hold the loop too long, nor when padding to the longest costs more than a second run."""
-        together = max(longest, units)
-        if inline and not self._cost.inline(rows + 1, together):
-            return False
-        apart = self._cost.seconds(rows, longest) + self._cost.seconds(1, units)
-        return self._cost.seconds(rows + 1, together) <= apart
 
     def _infer(self, batch: list[Waiting]) -> Inferred:
         """One bad row does not spoil the others': after a failure each runs once more, alone."""

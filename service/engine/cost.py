@@ -10,6 +10,9 @@ from statistics import median
 INLINE_SECONDS = 0.001
 MAX_ROWS = 64
 WORTH = 0.95  # another doubling of the batch must bring the time a row down to this share
+# What a batch takes beside its run: to be gathered and counted, and for the code of the run to come back into caches
+# from which the work on requests has driven it.
+AROUND_SECONDS = 0.00003
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,12 @@ class Cost:
     def inline(self, rows: int, longest: int) -> bool:
         return self.seconds(rows, longest) <= INLINE_SECONDS
 
+    def pays(self, rows: int, longest: int, units: int) -> bool:
+        """Whether one more row of `units` is cheaper in a batch of `rows` than in a run of its own: not when padding
+        to the longest costs more than a run does."""
+        padding = (rows + 1) * max(longest, units) - rows * longest - units
+        return self.per_unit * padding <= self.fixed
+
 
 def measure_cost(run: Callable[[int], object], *, units: int) -> Cost:
     """Doubles the batch while that makes a row cheaper. `run(n)` runs n rows of `units` units each.
@@ -37,7 +46,7 @@ def measure_cost(run: Callable[[int], object], *, units: int) -> Cost:
     per_unit = seconds / units
     while rows < MAX_ROWS:
         more = timed(run, rows * 2)
-        if more / (rows * 2) > WORTH * seconds / rows:
+        if (more + AROUND_SECONDS) / (rows * 2) > WORTH * (seconds + AROUND_SECONDS) / rows:
             break
         rows, seconds = rows * 2, more
         per_unit = max(0.0, (seconds - alone) / ((rows - 1) * units))

@@ -25,7 +25,7 @@ log = logging.getLogger("maxpool")
 FEW = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prediction:
     scores: Scores  # K
     description: dict[str, Any]
@@ -47,7 +47,7 @@ class Plan:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Predictions:
     """An answer or the reason for none, for each input in order; seconds spent, the longest of any row."""
 
@@ -89,26 +89,28 @@ class Model:
     def _run(self, rows: Sequence[Any]) -> Scores:
         return self._session.run(stack(list(rows)))
 
-    async def predict(self, inputs: Sequence[Input]) -> Predictions:
-        """Raises Overloaded; what is wrong with one input is in that input's place among the answers."""
+    async def predict(self, inputs: Sequence[Input | MaxpoolError]) -> Predictions:
+        """An input that is an error already is answered by it. Raises Overloaded; what is wrong with one input is in
+        that input's place among the answers."""
         self._batcher.admit(len(inputs))
+        self.metrics.admitted()
         try:
             start = time.perf_counter()
-            rows = await self._read(inputs)
+            on_the_loop = len(inputs) <= FEW or isinstance(inputs[0], np.ndarray)
+            rows = self._read_here(inputs) if on_the_loop else None
+            if rows is None:
+                rows = await self._read_in_threads(inputs)
             decode_seconds = time.perf_counter() - start
-            pending = [
-                row if isinstance(row, MaxpoolError) else (row, self._batcher.submit(row.row, units=row.units))
-                for row in rows
-            ]
+            submit = self._batcher.submit
+            waiting = iter([submit(row.row, units=row.units) for row in rows if not isinstance(row, MaxpoolError)])
             answers: list[Prediction | MaxpoolError] = []
             queue_seconds = infer_seconds = 0.0
-            for refused_or_waiting in pending:
-                if isinstance(refused_or_waiting, MaxpoolError):
-                    answers.append(refused_or_waiting)
+            for row in rows:
+                if isinstance(row, MaxpoolError):
+                    answers.append(row)
                     continue
-                row, future = refused_or_waiting
                 try:
-                    answer = await future
+                    answer = await next(waiting)
                 except InferenceFailed as error:
                     log.error("%s failed on a valid input", self.spec.name, exc_info=error.__cause__)
                     answers.append(error)
@@ -121,36 +123,46 @@ class Model:
         finally:
             self._batcher.release(len(inputs))
 
-    async def _read(self, inputs: Sequence[Input]) -> list[Row | MaxpoolError]:
-        """Tiny pictures here on the loop: two threads decode them slower than one. Large ones in threads."""
-        if all(isinstance(given, np.ndarray) for given in inputs):
-            return [self._read_one(given) for given in inputs]
+    def _read_here(self, inputs: Sequence[Input | MaxpoolError]) -> list[Row | MaxpoolError] | None:
+        """Tiny pictures, on the loop: two threads decode them slower than one. None where a thread should read."""
+        rows: list[Row | MaxpoolError] = []
+        for given in inputs:
+            if not is_short(given):
+                return None
+            opened = self._open(given)
+            if isinstance(opened, Picture):
+                if not opened.is_small:
+                    return None
+                opened = self._decode(opened)
+            rows.append(opened)
+        return rows
+
+    async def _read_in_threads(self, inputs: Sequence[Input | MaxpoolError]) -> list[Row | MaxpoolError]:
         loop = asyncio.get_running_loop()
-        if len(inputs) > FEW or not all(map(is_short, inputs)):
-            return await asyncio.gather(*(loop.run_in_executor(self._readers, self._read_one, each) for each in inputs))
-        opened = [self._open(given) for given in inputs]
-        if all(each.is_small for each in opened if isinstance(each, Picture)):
-            return [self._decode(each) for each in opened]
-        return await asyncio.gather(*(loop.run_in_executor(self._readers, self._decode, each) for each in opened))
+        return await asyncio.gather(*(loop.run_in_executor(self._readers, self._read, each) for each in inputs))
 
-    def _read_one(self, given: Input) -> Row | MaxpoolError:
-        return self._decode(self._open(given))
+    def _read(self, given: Input | MaxpoolError) -> Row | MaxpoolError:
+        opened = self._open(given)
+        return self._decode(opened) if isinstance(opened, Picture) else opened
 
-    def _open(self, given: Input) -> Picture | Row | MaxpoolError:
+    def _open(self, given: Input | MaxpoolError) -> Picture | Row | MaxpoolError:
+        if isinstance(given, MaxpoolError):
+            return given
         try:
             return open_input(given, self.spec.input, max_pixels=self._max_pixels)
         except InvalidInput as error:
             return error
 
-    def _decode(self, opened: Picture | Row | MaxpoolError) -> Row | MaxpoolError:
-        if not isinstance(opened, Picture):
-            return opened
+    def _decode(self, picture: Picture) -> Row | MaxpoolError:
         try:
-            return decode(opened, self.spec.input)
+            return decode(picture, self.spec.input)
         except InvalidInput as error:
             return error
 
     def rank(self, scores: Scores, top_k: int) -> list[tuple[str, int, float]]:
         """The best labels with index and score, the best first, ties by lower index."""
-        best = np.argsort(-scores, kind="stable")[:top_k].tolist()
-        return [(self.spec.labels[index], index, float(scores[index])) for index in best]
+        labels = self.spec.labels
+        best = (-scores).argsort(kind="stable")[:top_k]
+        return [
+            (labels[index], index, score) for index, score in zip(best.tolist(), scores[best].tolist(), strict=True)
+        ]

@@ -16,7 +16,7 @@ Pixels = npt.NDArray[np.uint8]  # H x W x C, fitted to the model already
 Input = bytes | str | Pixels  # an encoded picture, a sentence, or a row that needs no reading
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     row: Any  # H x W x C uint8, or a str
     units: int  # what its time grows with: 1 a picture, the characters of a sentence
@@ -60,7 +60,7 @@ def decode(picture: Picture, spec: ImageInput | SentenceInput) -> Row:
     return Row(picture.decode(spec), 1, description)
 
 
-def is_short(given: Input) -> bool:
+def is_short(given: object) -> bool:
     return not isinstance(given, bytes) or len(given) <= SHORT
 
 

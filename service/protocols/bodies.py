@@ -6,6 +6,7 @@ raw picture or text -> one input · multipart -> one a part · JSON {"inputs": �
 import base64
 import binascii
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ RAW_PICTURE = ("application/octet-stream", "application/x-www-form-urlencoded", 
 JSON_EXPECTED = 'expected {"inputs": …} with one input or a list of them'
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inputs:
     """What a body held. An element that could not even be unpacked is the error in its place."""
 
@@ -30,8 +31,7 @@ class Inputs:
 
 def read_body(body: bytes, content_type: str, *, pictures: bool, max_inputs: int) -> Inputs:
     """Raises InvalidInput, InputTooLarge for too many inputs, UnsupportedInput for another content type."""
-    kind, options = parse_options_header(content_type)
-    media = kind.decode("latin-1").lower()
+    media, options = parse_content_type(content_type)
     if media == "application/json":
         inputs = read_json(body, pictures=pictures)
     elif media == "multipart/form-data":
@@ -51,6 +51,12 @@ def read_body(body: bytes, content_type: str, *, pictures: bool, max_inputs: int
     if not inputs.inputs:
         raise InvalidInput("the request has no inputs: expected at least one")
     return inputs
+
+
+@lru_cache(64)
+def parse_content_type(content_type: str) -> tuple[str, dict[bytes, bytes]]:
+    media, options = parse_options_header(content_type)
+    return media.decode("latin-1").lower(), options
 
 
 def check_charset(options: dict[bytes, bytes]) -> None:

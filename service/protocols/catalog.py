@@ -1,5 +1,6 @@
 """What there is to ask, and how the process is: models, health, readiness, metrics."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -67,7 +68,9 @@ def catalog(registry: Registry, metrics: Metrics) -> APIRouter:
     @router.get("/metrics", tags=["health"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def show_metrics() -> Response:
         """Prometheus text format."""
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        await metrics.settle()
+        text = await asyncio.to_thread(metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
 

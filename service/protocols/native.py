@@ -1,6 +1,7 @@
 """Maxpool's own dialect: POST /v1/models/{name}/predict, with a picture or a sentence as it is."""
 
 import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -9,7 +10,7 @@ from starlette.types import Scope
 
 from service.engine.model import Model, Prediction
 from service.errors import InvalidInput, MaxpoolError
-from service.protocols.bodies import Inputs, read_body
+from service.protocols.bodies import read_body
 from service.protocols.replies import Reply, header, server_timing
 from service.protocols.road import Road
 from service.spec import ImageInput
@@ -22,13 +23,20 @@ SHORT_BODY = 64 * 1024
 class Predict(Road):
     async def _answer(self, model: Model, scope: Scope, body: bytes) -> Reply:
         top_k = read_top_k(scope["query_string"], model)
-        given = await self._unpack(
-            body, header(scope, b"content-type"), pictures=isinstance(model.spec.input, ImageInput)
+        content_type = header(scope, b"content-type")
+        unpack = partial(
+            read_body,
+            body,
+            content_type,
+            pictures=isinstance(model.spec.input, ImageInput),
+            max_inputs=self._max_inputs,
         )
-        whole = [each for each in given.inputs if not isinstance(each, MaxpoolError)]
-        predictions = await model.predict(whole)
-        answered = iter(predictions.answers)
-        answers = [each if isinstance(each, MaxpoolError) else next(answered) for each in given.inputs]
+        if len(body) <= SHORT_BODY or content_type.startswith("image/"):
+            given = unpack()
+        else:
+            given = await asyncio.get_running_loop().run_in_executor(self._registry.readers, unpack)
+        predictions = await model.predict(given.inputs)
+        answers = predictions.answers
         if given.single and isinstance(answers[0], MaxpoolError):
             raise answers[0]
         document = {
@@ -42,14 +50,6 @@ class Predict(Road):
             ],
         }
         return Reply(orjson.dumps(document), headers=[server_timing(predictions)])
-
-    async def _unpack(self, body: bytes, content_type: str, *, pictures: bool) -> Inputs:
-        def unpack() -> Inputs:
-            return read_body(body, content_type, pictures=pictures, max_inputs=self._max_inputs)
-
-        if len(body) <= SHORT_BODY or content_type.startswith("image/"):
-            return unpack()
-        return await asyncio.get_running_loop().run_in_executor(self._registry.readers, unpack)
 
 
 def read_top_k(query: bytes, model: Model) -> int:
@@ -69,6 +69,8 @@ def read_top_k(query: bytes, model: Model) -> int:
 
 
 def show(model: Model, prediction: Prediction, top_k: int) -> dict[str, Any]:
-    best = model.rank(prediction.scores, top_k)
-    top = [{"label": label, "index": index, "score": round(score, 6)} for label, index, score in best]
+    top = [
+        {"label": label, "index": index, "score": round(score, 6)}
+        for label, index, score in model.rank(prediction.scores, top_k)
+    ]
     return {**top[0], "top": top, "input": prediction.description}

@@ -1,5 +1,6 @@
 """The Open Inference Protocol but for infer: health, metadata, and the statistics and model repository extensions."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -50,18 +51,22 @@ def oip_catalog(registry: Registry, settings: Settings, metrics: Metrics) -> API
         """Every model in the folder is loaded and proven."""
         return JSONResponse({"live": True, "ready": True}) if registry.ready else not_ready(registry)
 
+    async def show(models: list[tuple[str, str]]) -> dict[str, Any]:
+        await metrics.settle()
+        return {"model_stats": await asyncio.to_thread(statistics, metrics, models)}
+
     @router.get("/v2/models/stats")
-    def show_all_statistics() -> dict[str, Any]:
+    async def show_all_statistics() -> dict[str, Any]:
         """What every version has done since the service was started."""
-        return {"model_stats": statistics(metrics, served(registry))}
+        return await show(served(registry))
 
     @router.get("/v2/models/{name}/stats", responses=MISSING)
     @router.get("/v2/models/{name}/versions/{version}/stats", responses=MISSING)
-    def show_statistics(name: str, version: str | None = None) -> dict[str, Any]:
+    async def show_statistics(name: str, version: str | None = None) -> dict[str, Any]:
         """What a model has done since the service was started."""
         registry.find(name, version)
         wanted = [key for key in served(registry) if key[0] == name and version in (None, key[1])]
-        return {"model_stats": statistics(metrics, wanted)}
+        return await show(wanted)
 
     @router.get("/v2/models/{name}/ready", responses=MISSING)
     @router.get("/v2/models/{name}/versions/{version}/ready", responses=MISSING)

@@ -11,7 +11,7 @@ from service.errors import InputTooLarge, MaxpoolError, Unavailable
 Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     body: bytes
     media_type: bytes = b"application/json"
@@ -24,7 +24,11 @@ class Disconnected(Exception):
 
 def header(scope: Scope, name: bytes) -> str:
     """The header's first value, "" where there is none."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+    for key, value in scope["headers"]:
+        if key == name:
+            found: str = value.decode("latin-1")
+            return found
+    return ""
 
 
 async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
