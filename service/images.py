@@ -4,7 +4,6 @@ The one home of what can not sit in a graph. Training, evaluation and serving al
 never meets in production a picture that was resized in another way than those it learned from.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from service.errors import InputTooLarge, InvalidInput
-from service.png import read_plain_png
+from service.png import PlainPng, read_plain_png
 from service.spec import ImageInput
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
@@ -48,7 +47,7 @@ Image.MAX_IMAGE_PIXELS = None
 class Picture:
     """A picture of which only the header was read, unless it is small."""
 
-    image: Image.Image
+    image: Image.Image | PlainPng
 
     @property
     def is_small(self) -> bool:
@@ -62,24 +61,33 @@ class Picture:
             "width": width,
             "height": height,
             "mode": self.image.mode,
-            "orientation": orientation(self.image),
+            "orientation": orientation(self.image) if isinstance(self.image, Image.Image) else 1,
         }
 
     def decode(self, spec: ImageInput) -> npt.NDArray[np.uint8]:
         """H x W x C as the spec says. Consumes the picture. Raises InvalidInput when the pixels can not be read."""
         try:
-            return fit(flatten(self.image, spec), spec)
+            return fit(flatten(self._read(), spec), spec)
         except Exception as error:  # Pillow raises SyntaxError, ValueError, AssertionError, … on broken files
             raise InvalidInput(f"the {self.image.format} picture is broken ({error}): {EXPECTED}") from error
+
+    def _read(self) -> Image.Image:
+        if isinstance(self.image, Image.Image):
+            return self.image
+        try:
+            return self.image.image()
+        except Exception:  # Pillow's own way says what is wrong with it
+            return Image.open(BytesIO(self.image.encoded), formats=FORMATS)
 
 
 def open_picture(encoded: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read the header alone. Raises InvalidInput for what is no picture, InputTooLarge before a pixel is decoded."""
     if not encoded:
         raise InvalidInput(f"the input is empty: {EXPECTED}")
-    if len(encoded) <= SHORT and (plain := read_plain_png(encoded)) and plain.width * plain.height <= SMALL:
-        with suppress(Exception):  # Pillow's own way says what is wrong with it
-            return Picture(plain.image())
+    if len(encoded) <= SHORT and (plain := read_plain_png(encoded)):
+        width, height = plain.size
+        if width * height <= min(SMALL, max_pixels):
+            return Picture(plain)
     try:
         image = Image.open(BytesIO(encoded), formats=FORMATS)
     except Exception as error:

@@ -6,6 +6,7 @@ is not plain, or not whole, is left to Pillow: this file never decides that a pi
 
 import zlib
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from PIL import Image
 
@@ -17,14 +18,18 @@ HARMLESS = {b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"tEXt", b"bKGD"}
 
 @dataclass(slots=True)
 class PlainPng:
-    width: int
-    height: int
+    """Has of an Image what tells about a picture."""
+
+    encoded: bytes
+    size: tuple[int, int]  # width, height
     mode: str  # L or RGB
     compressed: bytes  # one zlib stream of all filtered lines
+    format: ClassVar[str] = "PNG"
+    info: ClassVar[dict[str, Any]] = {}
 
     def image(self) -> Image.Image:
         """Raises ValueError and zlib's errors where the stream does not hold the picture."""
-        image = Image.frombytes(self.mode, (self.width, self.height), self.compressed, "zip", self.mode, 0)
+        image = Image.frombytes(self.mode, self.size, self.compressed, "zip", self.mode, 0)
         image.format = "PNG"
         return image
 
@@ -50,7 +55,7 @@ def read_plain_png(encoded: bytes) -> PlainPng | None:
         if kind == b"IDAT":
             compressed += encoded[at + 8 : after - 4]
         elif kind == b"IEND":
-            return PlainPng(width, height, mode, compressed) if after == end else None
+            return PlainPng(encoded, (width, height), mode, compressed) if after == end else None
         elif kind not in HARMLESS and at != 8:
             return None
         at = after
