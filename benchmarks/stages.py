@@ -31,6 +31,7 @@ from service.app import create_app
 from service.engine.model import Model
 from service.engine.registry import Registry
 from service.engine.rows import read_row, stack
+from service.engine.schedule import within
 from service.images import MAX_PIXELS
 from service.metrics import Metrics
 from service.protocols.native import TOP_K, show
@@ -97,7 +98,7 @@ def alone(workload: Workload, seconds: float) -> dict[str, float]:
     batch = stack([rows[at % len(rows)] for at in range(BATCH)])
     model = load(workload)
     scores = session.run(None, {name: batch})[0][0]
-    predicted = asyncio.run(model.predict(inputs[:1])).answers[0]
+    predicted = asyncio.run(model.predict(inputs[:1], within(60))).answers[0]
     assert not isinstance(predicted, Exception)
     document = {"model": spec.name, "version": spec.version}
     return {
@@ -136,7 +137,7 @@ async def as_coroutine(road: Awaitable[float]) -> float:
 
 async def in_engine(workload: Workload, seconds: float) -> float:
     model, inputs = load(workload), inputs_of(workload)
-    return await repeated(lambda turn: model.predict([inputs[turn % len(inputs)]]), seconds)
+    return await repeated(lambda turn: model.predict([inputs[turn % len(inputs)]], within(60)), seconds)
 
 
 async def in_application(workload: Workload, seconds: float) -> float:

@@ -7,8 +7,10 @@ MaxpoolError
   - UnknownModel          404
   - NotOffered            501  part of a protocol that this server leaves out
   - Unavailable           503  ask again after `retry_after` seconds
-    - Overloaded          503  the model's queue is full
+    - Overloaded          503  the model's queue is full, or too long for the request's deadline
+  - DeadlineExceeded      504  the request's deadline passed before its batch could run
   - InferenceFailed       500  the graph failed on rows that were valid
+Disconnected                   the client went away; there is nobody to answer
 ModelRefused                   a model on disk that can not be served; never reaches a caller
 SettingsError                  the process can not start as it was told to
 """
@@ -53,7 +55,15 @@ class Overloaded(Unavailable):
     pass
 
 
+class DeadlineExceeded(MaxpoolError):
+    status = 504
+
+
 class InferenceFailed(MaxpoolError):
+    pass
+
+
+class Disconnected(Exception):
     pass
 
 

@@ -52,6 +52,12 @@ class Metrics:
             "maxpool_requests", "Prediction requests answered", (*OF_MODEL, "code"), registry=self.registry
         )
         self.rejected = Counter("maxpool_rejected", "Prediction requests refused", ("reason",), registry=self.registry)
+        self.cancelled = Counter(
+            "maxpool_cancelled",
+            "Prediction requests whose client went away before the answer",
+            OF_MODEL,
+            registry=self.registry,
+        )
         self.request_seconds = histogram("maxpool_request_duration_seconds", "From the whole body to the answer")
         self.decode_seconds = histogram("maxpool_decode_duration_seconds", "Reading a request's inputs into rows")
         self.queue_seconds = histogram("maxpool_queue_duration_seconds", "A request's longest wait for its batch")
@@ -138,6 +144,7 @@ class ModelMetrics:
         self._failed_seconds = metrics.failed_seconds.labels(*names)
         self._last_answer = metrics.last_answer.labels(*names)
         self._queue_rows = metrics.queue_rows.labels(*names)
+        self.cancelled = metrics.cancelled.labels(*names)
         self._rows_in_queue: Callable[[], int] = lambda: 0
         self._stages: list[tuple[float, float, float]] = []
         self._answered: list[tuple[int, float]] = []

@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app, worker_count
+from service.connection import Connection
 from service.cpus import cpu_count
 from service.engine.registry import Registry
 from service.log import log_config
@@ -94,7 +95,7 @@ def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         access_log=False,  # costs more than a small net; the metrics count requests
         log_config=log_config(settings.log_level),
         server_header=False,

@@ -24,6 +24,7 @@ class Settings:
     max_inputs: int = 128  # in one request
     max_body_bytes: int = 32 * 1024 * 1024
     max_pixels: int = MAX_PIXELS  # of one picture, before it is decoded
+    timeout_seconds: int = 30  # from the head of a request to its answer; a client may ask for less
     reload_seconds: int = 5  # between two looks for new versions in the models folder; 0: none after the start
     grace_seconds: int = 30  # for requests under way when the process is told to stop
     log_level: str = "info"
@@ -31,7 +32,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, least in (("port", 0), ("workers", 0), ("reload_seconds", 0), ("grace_seconds", 0)):
             self._require(name, getattr(self, name) >= least, f"at least {least}")
-        for name in ("queue_rows", "max_inputs", "max_body_bytes", "max_pixels"):
+        for name in ("queue_rows", "max_inputs", "max_body_bytes", "max_pixels", "timeout_seconds"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("port", self.port <= 65_535, "at most 65535")
         self._require("log_level", self.log_level in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}")

@@ -17,8 +17,12 @@ import numpy as np
 
 from service.engine.cost import Cost
 from service.engine.lanes import Lanes
+from service.engine.schedule import FIRST, LAST, Schedule
 from service.engine.session import Scores
-from service.errors import InferenceFailed, Overloaded
+from service.errors import DeadlineExceeded, Disconnected, InferenceFailed, Overloaded
+
+# How much the time that one more row took counts in what a row is expected to take.
+NEWEST = 0.1
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class Waiting:
     row: Any
     units: int
     since: float
+    schedule: Schedule
     future: asyncio.Future[Answer]
 
 
@@ -61,29 +66,37 @@ class Batcher:
         self._lanes = lanes
         self._queue_rows = queue_rows
         self._observe = observe
-        self._queue: deque[Waiting] = deque()
+        # By priority, the first to be answered first.
+        self._queues: dict[int, deque[Waiting]] = {priority: deque() for priority in range(FIRST, LAST + 1)}
         self._scheduled = False
-        self._row_seconds = cost.seconds(cost.max_rows, 1) / cost.max_rows
         self.admitted = 0
+        # From one batch's end to the next while there is work, by row: all that a row needs, whatever else goes on.
+        self._row_seconds = cost.seconds(cost.max_rows, 1) / cost.max_rows
+        self._last_end: float | None = None  # None after a pause
 
-    def admit(self, rows: int) -> None:
-        """Promise room for rows, before the work of decoding them; `release` them after. Raises Overloaded at once."""
-        if self.admitted + rows > self._queue_rows:
-            wait = math.ceil(self.admitted * self._row_seconds)
-            raise Overloaded(
-                f"the queue is full ({self.admitted} of {self._queue_rows} rows): ask again in {max(1, wait)} s",
-                retry_after=max(1, wait),
-            )
+    def admit(self, rows: int, schedule: Schedule) -> None:
+        """Promise room for rows, before the work of decoding them; `release` them after. Raises Overloaded at once
+        where the rows before them would take until the deadline."""
+        wait = self.admitted * self._row_seconds
+        late = bool(self.admitted) and wait + self._cost.seconds(1, 1) > schedule.seconds_left
+        if late or self.admitted + rows > self._queue_rows:
+            again = max(1, math.ceil(wait))
+            queue = f"{self.admitted} of {self._queue_rows} rows, {wait:.1f} s"
+            reason = f"too long for the deadline ({queue})" if late else f"full ({queue})"
+            raise Overloaded(f"the queue is {reason}: ask again in {again} s", retry_after=again)
         self.admitted += rows
 
     def release(self, rows: int) -> None:
         self.admitted -= rows
+        if not self.admitted:
+            self._last_end = None
 
-    def submit(self, row: Any, *, units: int) -> asyncio.Future[Answer]:
-        """The future raises InferenceFailed when the graph fails on this very row."""
+    def submit(self, row: Any, schedule: Schedule, *, units: int) -> asyncio.Future[Answer]:
+        """The future raises InferenceFailed when the graph fails on this very row, DeadlineExceeded when it could not
+        be run in time, Disconnected when nobody waits for it."""
         loop = asyncio.get_running_loop()
-        waiting = Waiting(row, units, time.perf_counter(), loop.create_future())
-        self._queue.append(waiting)
+        waiting = Waiting(row, units, time.perf_counter(), schedule, loop.create_future())
+        self._queues[schedule.priority].append(waiting)
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._drain)
@@ -92,40 +105,51 @@ class Batcher:
     def _drain(self) -> None:
         """Start what can be started. `_scheduled` stays set while a later call of this is certain."""
         loop = asyncio.get_running_loop()
-        while self._queue:
-            first = self._queue[0]
-            if first.future.done():  # its caller is gone
-                self._queue.popleft()
-            elif self._cost.inline(1, first.units):
-                batch = self._take(inline=True)
+        while (first := self._first(now := time.perf_counter())) is not None:
+            if self._cost.inline(1, first.units):
+                batch = self._take(now, inline=True)
                 self._finish(batch, self._infer(batch))
-                if self._queue:
+                if any(self._queues.values()):
                     loop.call_soon(self._drain)  # let the loop breathe between batches
                     return
             elif self._lanes.take(self._drain):
-                batch = self._take(inline=False)
+                batch = self._take(now, inline=False)
                 inferred = loop.run_in_executor(self._lanes.threads, self._infer, batch)
                 inferred.add_done_callback(partial(self._finish_in_lane, batch))
             else:
                 return
         self._scheduled = False
 
-    def _take(self, *, inline: bool) -> list[Waiting]:
+    def _first(self, now: float) -> Waiting | None:
+        """Who is next. Whoever is gone or too late is in nobody's way."""
+        for queue in self._queues.values():
+            while queue:
+                waiting = queue[0]
+                if waiting.future.done():  # its caller does not wait any more
+                    pass
+                elif waiting.schedule.gone():
+                    waiting.future.set_exception(Disconnected())
+                elif now + self._cost.seconds(1, waiting.units) > waiting.schedule.deadline:
+                    waiting.future.set_exception(DeadlineExceeded("the deadline passed before the model was free"))
+                else:
+                    return waiting
+                queue.popleft()
+        return None
+
+    def _take(self, now: float, *, inline: bool) -> list[Waiting]:
         """The rows of the next batch, in the order of their coming; `inline`: no more than may hold the loop."""
         batch: list[Waiting] = []
         longest = 0
-        while self._queue and len(batch) < self._cost.max_rows:
-            waiting = self._queue[0]
+        while len(batch) < self._cost.max_rows and (waiting := self._first(now)) is not None:
             rows, units = len(batch), waiting.units
             if batch and not (
                 self._cost.pays(rows, longest, units)
                 and (not inline or self._cost.inline(rows + 1, max(longest, units)))
             ):
                 break
-            self._queue.popleft()
-            if not waiting.future.done():
-                batch.append(waiting)
-                longest = max(longest, waiting.units)
+            self._queues[waiting.schedule.priority].popleft()
+            batch.append(waiting)
+            longest = max(longest, units)
         return batch
 
     def _infer(self, batch: list[Waiting]) -> Inferred:
@@ -150,6 +174,10 @@ class Batcher:
 
     def _finish(self, batch: list[Waiting], inferred: Inferred) -> None:
         self._observe(len(batch), inferred.seconds)
+        now = time.perf_counter()
+        if self._last_end is not None:
+            self._row_seconds += NEWEST * ((now - self._last_end) / len(batch) - self._row_seconds)
+        self._last_end = now
         for waiting, answer in zip(batch, inferred.answers, strict=True):
             if waiting.future.done():
                 continue

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.batcher import Batcher
+from service.engine.batcher import Answer, Batcher
 from service.engine.cost import measure_cost
 from service.engine.lanes import Lanes
 from service.engine.proof import Golden, Proven
 from service.engine.rows import Input, Row, decode, is_short, open_input, read_row, stack
+from service.engine.schedule import Schedule
 from service.engine.session import Scores
-from service.errors import InferenceFailed, InvalidInput, MaxpoolError
+from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput, MaxpoolError
 from service.images import Picture
 from service.metrics import ModelMetrics
 
@@ -89,11 +90,21 @@ class Model:
     def _run(self, rows: Sequence[Any]) -> Scores:
         return self._session.run(stack(list(rows)))
 
-    async def predict(self, inputs: Sequence[Input | MaxpoolError]) -> Predictions:
-        """An input that is an error already is answered by it. Raises Overloaded; what is wrong with one input is in
-        that input's place among the answers."""
-        self._batcher.admit(len(inputs))
+    async def predict(self, inputs: Sequence[Input | MaxpoolError], schedule: Schedule) -> Predictions:
+        """An input that is an error already is answered by it. Raises Overloaded, DeadlineExceeded; what is wrong with
+        one input is in that input's place among the answers."""
+        if not schedule.asked:
+            return await self._predict(inputs, schedule)
+        try:
+            async with asyncio.timeout(schedule.seconds_left):
+                return await self._predict(inputs, schedule)
+        except TimeoutError:
+            raise DeadlineExceeded("the deadline passed before the model had answered") from None
+
+    async def _predict(self, inputs: Sequence[Input | MaxpoolError], schedule: Schedule) -> Predictions:
+        self._batcher.admit(len(inputs), schedule)
         self.metrics.admitted()
+        waiting: list[asyncio.Future[Answer]] = []
         try:
             start = time.perf_counter()
             on_the_loop = len(inputs) <= FEW or isinstance(inputs[0], np.ndarray)
@@ -102,7 +113,8 @@ class Model:
                 rows = await self._read_in_threads(inputs)
             decode_seconds = time.perf_counter() - start
             submit = self._batcher.submit
-            waiting = iter([submit(row.row, units=row.units) for row in rows if not isinstance(row, MaxpoolError)])
+            waiting = [submit(row.row, schedule, units=row.units) for row in rows if not isinstance(row, MaxpoolError)]
+            futures = iter(waiting)
             answers: list[Prediction | MaxpoolError] = []
             queue_seconds = infer_seconds = 0.0
             for row in rows:
@@ -110,7 +122,7 @@ class Model:
                     answers.append(row)
                     continue
                 try:
-                    answer = await next(waiting)
+                    answer = await next(futures)
                 except InferenceFailed as error:
                     log.error("%s failed on a valid input", self.spec.name, exc_info=error.__cause__)
                     answers.append(error)
@@ -120,6 +132,11 @@ class Model:
                 answers.append(Prediction(answer.scores, row.description))
             self.metrics.observe(decode_seconds, queue_seconds, infer_seconds)
             return Predictions(answers, decode_seconds, queue_seconds, infer_seconds)
+        except BaseException:
+            for future in waiting:  # one row is late or nobody waits: the others need not be run
+                if not future.cancel() and not future.cancelled():
+                    future.exception()  # seen, so that asyncio does not warn of it
+            raise
         finally:
             self._batcher.release(len(inputs))
 

@@ -9,6 +9,7 @@ import orjson
 from starlette.types import Scope
 
 from service.engine.model import Model, Prediction
+from service.engine.schedule import Schedule
 from service.errors import InvalidInput, MaxpoolError
 from service.protocols.bodies import read_body
 from service.protocols.replies import Reply, header, server_timing
@@ -21,7 +22,7 @@ SHORT_BODY = 64 * 1024
 
 
 class Predict(Road):
-    async def _answer(self, model: Model, scope: Scope, body: bytes) -> Reply:
+    async def _answer(self, model: Model, scope: Scope, body: bytes, schedule: Schedule) -> Reply:
         top_k = read_top_k(scope["query_string"], model)
         content_type = header(scope, b"content-type")
         unpack = partial(
@@ -35,7 +36,7 @@ class Predict(Road):
             given = unpack()
         else:
             given = await asyncio.get_running_loop().run_in_executor(self._registry.readers, unpack)
-        predictions = await model.predict(given.inputs)
+        predictions = await model.predict(given.inputs, schedule)
         answers = predictions.answers
         if given.single and isinstance(answers[0], MaxpoolError):
             raise answers[0]

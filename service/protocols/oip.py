@@ -11,6 +11,7 @@ import numpy as np
 from starlette.types import Scope
 
 from service.engine.model import Model, Prediction
+from service.engine.schedule import Schedule
 from service.errors import MaxpoolError, UnsupportedInput
 from service.protocols.encodings import choose_encoding, deflate, inflate, is_plain
 from service.protocols.oip_request import InferRequest, input_name, read_json_length, read_request
@@ -30,10 +31,11 @@ WORTH_ENCODING = 1024
 
 
 class Infer(Road):
-    async def _answer(self, model: Model, scope: Scope, body: bytes) -> Reply:
+    async def _answer(self, model: Model, scope: Scope, body: bytes, schedule: Schedule) -> Reply:
         check_content_type(header(scope, b"content-type"))
         request = await self._read(model, scope, body)
-        predictions = await model.predict(request.inputs)
+        request.reschedule(schedule)
+        predictions = await model.predict(request.inputs, schedule)
         scores = scores_of(predictions.answers, input_name(model.spec.input))
 
         def write() -> Reply:

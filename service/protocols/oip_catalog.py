@@ -23,6 +23,7 @@ EXTENSIONS = (
     "binary_tensor_data",
     "classification",
     "parameters",
+    "schedule_policy",
     "statistics",
     "model_repository",
     "model_configuration",

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from service.engine.rows import Input
+from service.engine.schedule import LAST, Schedule
 from service.errors import InputTooLarge, InvalidInput, MaxpoolError, NotOffered
 from service.protocols.long_json import Numbers, load_long
 from service.protocols.tensors import (
@@ -35,6 +36,15 @@ class InferRequest:
     inputs: list[Input]  # a row each
     binary: bool  # the answer's tensor, as bytes after the JSON
     classes: int | None  # the best labels in place of all scores
+    timeout: int | None = None  # microseconds
+    priority: int | None = None  # from 1, the highest; 0 or None for the usual one
+
+    def reschedule(self, schedule: Schedule) -> None:
+        """As the schedule policy extension has it, whose timeout counts from the arrival of the request."""
+        if self.timeout:
+            schedule.shorten(schedule.arrived + self.timeout / 1e6)
+        if self.priority:
+            schedule.priority = min(self.priority, LAST)
 
 
 def read_json_length(header: str, body_length: int) -> int | None:
@@ -67,15 +77,14 @@ def read_request(
     if not isinstance(given_id, str | None):
         raise InvalidInput(f"id is a JSON {type(given_id).__name__}: expected a string")
     parameters = read_parameters(document, "the request")
-    for name in COUNTS:
-        read_count(parameters, name, "the request")
+    timeout, priority = (read_count(parameters, name, "the request") for name in COUNTS)
     tensor = find_input(document.get("inputs"), input_name(spec))
     try:
         inputs = read_tensor(tensor, None if json_length is None else view[json_length:], spec, max_inputs)
     except MaxpoolError as error:
         raise type(error)(f"input {input_name(spec)!r}: {error}") from None
     binary, classes = read_outputs(document.get("outputs"), read_flag(parameters, "binary_data_output", "the request"))
-    return InferRequest(given_id, inputs, bool(binary), classes)
+    return InferRequest(given_id, inputs, bool(binary), classes, timeout, priority)
 
 
 def input_name(spec: ImageInput | SentenceInput) -> str:

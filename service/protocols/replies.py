@@ -6,7 +6,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from service.engine.model import Predictions
-from service.errors import InputTooLarge, MaxpoolError, Unavailable
+from service.errors import Disconnected, InputTooLarge, MaxpoolError, Unavailable
 
 Header = tuple[bytes, bytes]
 
@@ -16,10 +16,6 @@ class Reply:
     body: bytes
     media_type: bytes = b"application/json"
     headers: list[Header] = field(default_factory=list)
-
-
-class Disconnected(Exception):
-    """The client went away before its request was whole; there is nobody to answer."""
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -32,7 +28,7 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
-    """Raises InputTooLarge as soon as the limit is passed, before the body is read where its length is declared."""
+    """Raises Disconnected; InputTooLarge as soon as the limit is passed, for a declared length before any of the body."""
     declared = header(scope, b"content-length")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large(int(declared), max_bytes)

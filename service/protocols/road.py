@@ -8,12 +8,15 @@ from starlette.types import Receive, Scope, Send
 
 from service.engine.model import Model
 from service.engine.registry import Registry
-from service.errors import BUG, MaxpoolError
+from service.engine.schedule import Schedule, never
+from service.errors import BUG, Disconnected, InvalidInput, MaxpoolError
 from service.metrics import Metrics
-from service.protocols.replies import Disconnected, Reply, read_body, send_error, send_reply
+from service.protocols.replies import Reply, read_body, send_error, send_reply
 from service.settings import Settings
 
 log = logging.getLogger("maxpool")
+# Milliseconds that the client waits, by its own word or that of the proxy before us.
+TIMEOUTS = {b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms"}
 
 
 class Road(ABC):
@@ -28,7 +31,7 @@ class Road(ABC):
         self._max_inputs = min(settings.max_inputs, settings.queue_rows)
 
     @abstractmethod
-    async def _answer(self, model: Model, scope: Scope, body: bytes) -> Reply:
+    async def _answer(self, model: Model, scope: Scope, body: bytes, schedule: Schedule) -> Reply:
         """Raises MaxpoolError."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,10 +40,13 @@ class Road(ABC):
         try:
             path = scope["path_params"]
             model = self._registry.find(path["name"], path.get("version"))
+            schedule = read_schedule(scope, start, longest=self._settings.timeout_seconds)
             body = await read_body(scope, receive, max_bytes=self._settings.max_body_bytes)
             start = time.perf_counter()
-            reply = await self._answer(model, scope, body)
+            reply = await self._answer(model, scope, body, schedule)
         except Disconnected:
+            if model is not None:
+                model.metrics.cancelled.inc()
             return
         except MaxpoolError as error:
             self._metrics.rejected.labels(type(error).__name__).inc()
@@ -55,3 +61,16 @@ class Road(ABC):
             await send_reply(send, 200, reply)
         if model is not None:
             model.metrics.answered(status, time.perf_counter() - start)
+
+
+def read_schedule(scope: Scope, start: float, *, longest: float) -> Schedule:
+    """From `start` on, the least of what is asked for and `longest` seconds. Raises InvalidInput."""
+    schedule = Schedule(start, start + longest, gone=scope.get("gone", never))
+    for name, value in scope["headers"]:
+        if name in TIMEOUTS:
+            if not (value.isdigit() and len(value) < 10 and int(value) > 0):
+                raise InvalidInput(
+                    f"{name.decode()} is {value[:32].decode('latin-1')!r}: expected a whole number of milliseconds"
+                )
+            schedule.shorten(start + int(value) / 1e3)
+    return schedule

@@ -10,8 +10,9 @@ import pytest
 from service.engine.batcher import Batcher
 from service.engine.cost import Cost, measure_cost
 from service.engine.lanes import Lanes
+from service.engine.schedule import FIRST, LAST, Schedule, within
 from service.engine.session import Scores
-from service.errors import InferenceFailed, Overloaded
+from service.errors import DeadlineExceeded, Disconnected, InferenceFailed, Overloaded
 
 FAST = Cost(fixed=0.0001, per_unit=0.00001, max_rows=16)
 SLOW = Cost(fixed=0.05, per_unit=0.0, max_rows=4)
@@ -42,7 +43,7 @@ def batcher(recorder: Recorder, cost: Cost, lanes: int = 1, queue_rows: int = 10
 
 def gather(batches: Batcher, rows: Sequence[float], units: int = 1) -> list[Any]:
     async def ask() -> list[Any]:
-        futures = [batches.submit(row, units=units) for row in rows]
+        futures = [batches.submit(row, within(60), units=units) for row in rows]
         return list(await asyncio.gather(*futures, return_exceptions=True))
 
     return asyncio.run(asyncio.wait_for(ask(), 20))
@@ -83,7 +84,7 @@ def test_a_caller_that_is_gone_is_not_run() -> None:
 
     async def ask() -> None:
         batches = batcher(recorder, FAST)
-        gone, here = batches.submit(1.0, units=1), batches.submit(2.0, units=1)
+        gone, here = batches.submit(1.0, within(60), units=1), batches.submit(2.0, within(60), units=1)
         gone.cancel()
         await here
 
@@ -93,12 +94,12 @@ def test_a_caller_that_is_gone_is_not_run() -> None:
 
 def test_a_full_queue_refuses_at_once_and_takes_again_after() -> None:
     batches = batcher(Recorder(), FAST, queue_rows=4)
-    batches.admit(3)
+    batches.admit(3, within(60))
     with pytest.raises(Overloaded, match="3 of 4") as refusal:
-        batches.admit(2)
+        batches.admit(2, within(60))
     assert refusal.value.retry_after >= 1
     batches.release(3)
-    batches.admit(4)
+    batches.admit(4, within(60))
 
 
 def test_the_loop_is_free_between_inline_batches() -> None:
@@ -113,7 +114,7 @@ def test_the_loop_is_free_between_inline_batches() -> None:
                 await asyncio.sleep(0)
 
         ticking = asyncio.create_task(tick())
-        await asyncio.gather(*(batches.submit(float(n), units=1) for n in range(50)))
+        await asyncio.gather(*(batches.submit(float(n), within(60), units=1) for n in range(50)))
         ticking.cancel()
         return ticks
 
@@ -126,7 +127,9 @@ def test_sentences_of_very_different_length_do_not_share_a_batch() -> None:
 
     async def ask() -> None:
         batches = batcher(recorder, cost)
-        await asyncio.gather(*(batches.submit(float(n), units=units) for n, units in enumerate((20, 20, 20, 300, 20))))
+        await asyncio.gather(
+            *(batches.submit(float(n), within(60), units=units) for n, units in enumerate((20, 20, 20, 300, 20)))
+        )
 
     asyncio.run(ask())
     assert recorder.batches == [[0.0, 1.0, 2.0], [3.0], [4.0]]
@@ -141,7 +144,7 @@ def test_two_models_share_the_lanes_by_turns() -> None:
             Batcher(recorder.run, cost=SLOW, lanes=lanes, queue_rows=100, observe=lambda rows, seconds: None)
             for recorder in recorders
         ]
-        await asyncio.gather(*(batches.submit(float(n), units=1) for n in range(12) for batches in both))
+        await asyncio.gather(*(batches.submit(float(n), within(60), units=1) for n in range(12) for batches in both))
 
     asyncio.run(asyncio.wait_for(ask(), 20))
     assert [sum(map(len, recorder.batches)) for recorder in recorders] == [12, 12]
@@ -167,7 +170,7 @@ def test_the_queue_stays_whole_under_cancels_and_failures() -> None:
         random = np.random.default_rng(0)
 
         async def one(number: int) -> None:
-            future = batches.submit(-1.0 if number % 7 == 0 else float(number), units=1)
+            future = batches.submit(-1.0 if number % 7 == 0 else float(number), within(60), units=1)
             wait: Coroutine[Any, Any, Any] = asyncio.wait_for(future, float(random.uniform(0.0, 0.2)))
             try:
                 answer = await wait
@@ -176,6 +179,68 @@ def test_the_queue_stays_whole_under_cancels_and_failures() -> None:
             assert float(answer.scores[0]) == number
 
         await asyncio.gather(*(one(number) for number in range(300)))
-        assert float((await batches.submit(5.0, units=1)).scores[0]) == 5.0
+        assert float((await batches.submit(5.0, within(60), units=1)).scores[0]) == 5.0
 
     asyncio.run(asyncio.wait_for(ask(), 30))
+
+
+def test_a_request_that_could_not_be_answered_in_time_is_refused_at_the_door() -> None:
+    batches = batcher(Recorder(), SLOW)  # 4 rows in 50 ms
+    batches.admit(40, within(0.2))  # nobody is before it, so it is worth a try
+    with pytest.raises(Overloaded, match="too long for the deadline") as refusal:
+        batches.admit(1, within(0.4))
+    assert refusal.value.retry_after == 1
+    batches.admit(1, within(5))
+
+
+def test_what_a_row_takes_is_learnt_from_those_that_were_run() -> None:
+    async def ask() -> None:
+        batches = batcher(Recorder(seconds=0.05), Cost(fixed=0.002, per_unit=0.0, max_rows=1))
+        batches.admit(30, within(60))
+        await asyncio.gather(*(batches.submit(float(n), within(60), units=1) for n in range(30)))
+        with pytest.raises(Overloaded, match="too long for the deadline"):
+            batches.admit(1, within(0.5))  # 30 rows that were thought to take 60 ms
+
+    asyncio.run(ask())
+
+
+def test_a_row_that_is_too_late_when_its_turn_comes_is_not_run() -> None:
+    recorder = Recorder(seconds=0.1)
+
+    async def ask() -> None:
+        batches = batcher(recorder, Cost(fixed=0.05, per_unit=0.0, max_rows=1))
+        first, late, last = (batches.submit(n, within(s), units=1) for n, s in ((1.0, 9), (2.0, 0.12), (3.0, 9)))
+        await first
+        with pytest.raises(DeadlineExceeded):
+            await late
+        await last
+
+    asyncio.run(ask())
+    assert recorder.batches == [[1.0], [3.0]]
+
+
+def test_nobody_runs_what_nobody_waits_for() -> None:
+    recorder = Recorder()
+
+    async def ask() -> None:
+        batches = batcher(recorder, FAST)
+        gone = batches.submit(1.0, Schedule(0.0, float("inf"), gone=lambda: True), units=1)
+        await batches.submit(2.0, within(9), units=1)
+        with pytest.raises(Disconnected):
+            await gone
+
+    asyncio.run(ask())
+    assert recorder.batches == [[2.0]]
+
+
+def test_the_first_priority_is_run_first_and_the_last_one_last() -> None:
+    recorder = Recorder()
+
+    async def ask() -> None:
+        batches = batcher(recorder, Cost(fixed=0.0001, per_unit=0.0, max_rows=1))
+        schedules = [within(9) for _ in range(3)]
+        schedules[0].priority, schedules[2].priority = LAST, FIRST
+        await asyncio.gather(*(batches.submit(float(n), each, units=1) for n, each in enumerate(schedules)))
+
+    asyncio.run(ask())
+    assert recorder.batches == [[2.0], [1.0], [0.0]]

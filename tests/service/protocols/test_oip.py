@@ -99,7 +99,7 @@ def test_m1_server_metadata(http: httpx2.Client) -> None:
 
 
 def test_m2_every_extension_listed_has_its_tests_here(http: httpx2.Client) -> None:
-    tested = {"binary_tensor_data", "classification", "parameters", "statistics", "model_repository"}
+    tested = {"binary_tensor_data", "classification", "parameters", "statistics", "model_repository", "schedule_policy"}
     assert set(http.get("/v2").json()["extensions"]) == tested | {"model_configuration"}
 
 
