@@ -28,7 +28,7 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
-    """Raises Disconnected; InputTooLarge as soon as the limit is passed, for a declared length before any of the body."""
+    """Raises Disconnected; InputTooLarge as soon as the limit is passed, declared ones before the body is read."""
     declared = header(scope, b"content-length")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large(int(declared), max_bytes)
