@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 TORCH_CPU := https://download.pytorch.org/whl/cpu
 TORCH_INDEX = $(shell $(PYTHON) -c "import urllib.request as u; u.urlopen('$(TORCH_CPU)/torch/', timeout=5)" 2>/dev/null && echo --extra-index-url $(TORCH_CPU))
 
-.PHONY: serve test models bench clients lock
+.PHONY: serve test models bench clients lock proto
 
 serve: .venv/$(ONNXRUNTIME)
 	$(BIN)/python -m service
@@ -42,6 +42,10 @@ clients:
 	.cache/clients/bin/python -m pip install --quiet --disable-pip-version-check 'pip==26.3'
 	.cache/clients/bin/python -m pip install --quiet --disable-pip-version-check --group clients
 	.cache/clients/bin/python -m pytest tests/clients -rs
+
+# The messages of the Open Inference Protocol over gRPC, compiled for protobuf to read.
+proto: .venv/dev
+	$(BIN)/python -m grpc_tools.protoc -I service/protocols --descriptor_set_out=service/protocols/oip.binpb oip.proto
 
 # The GPU's packages are not installed here, so their lines are kept as they are.
 lock: .venv/dev

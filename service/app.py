@@ -81,6 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.registry = registry
+    app.state.metrics = metrics
     patch_fastapi(app, title="Maxpool", redirect_from_root_to_docs=False)
     for paths, road in ((PREDICT_PATHS, Predict), (INFER_PATHS, Infer)):
         app.add_road(paths, road(registry, settings, metrics))

@@ -4,6 +4,11 @@ import asyncio
 import gc
 import logging
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,6 +17,7 @@ from service.app import create_app, worker_count
 from service.connection import Connection
 from service.cpus import cpu_count
 from service.engine.registry import Registry
+from service.errors import SettingsError
 from service.log import log_config
 from service.settings import Settings
 from service.workers import Workers
@@ -33,18 +39,78 @@ def serve(settings: Settings) -> None:
     gc.freeze()
     log.info("%s workers on %s CPUs, one thread a run, provider %s", workers, cpu_count(), registry.provider)
     listener = config.bind_socket()
-    if workers == 1:
-        uvicorn.Server(config).run(sockets=[listener])
-    else:
-        grace = settings.grace_seconds
-        Workers(lambda channel: Worker(config, channel).run(), listener, count=workers, grace=grace).run()
+    with reserved(settings.host, settings.grpc_port):
+        if workers == 1:
+            Server(config, settings, app).run(sockets=[listener])
+        else:
+            grace = settings.grace_seconds
+            Workers(
+                lambda channel: Worker(config, settings, app, channel).run(), listener, count=workers, grace=grace
+            ).run()
 
 
-class Worker(uvicorn.Server):
+@contextmanager
+def reserved(host: str, port: int) -> Iterator[None]:
+    """For this process and its workers alone, who may share it; nothing for port 0. Raises SettingsError."""
+    if not port:
+        yield
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as alone, socket.socket(family) as shared:
+        # Sharing alone would let a second service of the same user join the first. What is left of connections that are
+        # over is no reason to refuse.
+        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            alone.bind((host, port))
+            alone.close()
+            shared.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"MAXPOOL_GRPC_PORT is {port}: {error.strerror}; set another port, or 0 for no gRPC"
+            ) from None
+        yield
+
+
+class Server(uvicorn.Server):
+    """HTTP, and as soon as that answers, gRPC."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings, app: FastAPI) -> None:
+        super().__init__(config)
+        self._settings = settings
+        self._app = app
+        self._grpc: asyncio.Task[Any] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._settings.grpc_port and not self.should_exit:
+            self._grpc = asyncio.create_task(self._start_grpc())
+
+    async def _start_grpc(self) -> Any:
+        """The gRPC server; without one this process would be half a service, and ends."""
+        try:
+            grpc_server = await asyncio.to_thread(import_module, "service.grpc_server")
+            server = grpc_server.GrpcServer(self._app.state.registry, self._settings, self._app.state.metrics)
+            await server.start()
+        except Exception:
+            log.exception("gRPC could not be started")
+            self.should_exit = True
+            return None
+        return server
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._grpc and (server := await self._grpc):
+            start = time.monotonic()
+            await server.stop()
+            self.config.timeout_graceful_shutdown = max(0, self._settings.grace_seconds - int(time.monotonic() - start))
+        await super().shutdown(sockets)
+
+
+class Worker(Server):
     """A server whose connections come over a channel, accepted by another process."""
 
-    def __init__(self, config: uvicorn.Config, channel: socket.socket) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, settings: Settings, app: FastAPI, channel: socket.socket) -> None:
+        super().__init__(config, settings, app)
         self._channel = channel
         self._opening: set[asyncio.Task[object]] = set()
 

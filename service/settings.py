@@ -17,6 +17,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8000
+    grpc_port: int = 8001  # 0: no gRPC
     models: Path = Path("models")
     workers: int = 0  # processes; 0 for one a CPU (at most 4), or one in all on a GPU
     provider: str = "auto"  # a key of engine.session.PROVIDERS, or auto
@@ -30,11 +31,12 @@ class Settings:
     log_level: str = "info"
 
     def __post_init__(self) -> None:
-        for name, least in (("port", 0), ("workers", 0), ("reload_seconds", 0), ("grace_seconds", 0)):
+        for name, least in (("port", 0), ("grpc_port", 0), ("workers", 0), ("reload_seconds", 0), ("grace_seconds", 0)):
             self._require(name, getattr(self, name) >= least, f"at least {least}")
         for name in ("queue_rows", "max_inputs", "max_body_bytes", "max_pixels", "timeout_seconds"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        self._require("port", self.port <= 65_535, "at most 65535")
+        for name in ("port", "grpc_port"):
+            self._require(name, getattr(self, name) <= 65_535, "at most 65535")
         self._require("log_level", self.log_level in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:

@@ -167,6 +167,7 @@ def serving(**settings: object) -> Iterator[str]:
     port = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAXPOOL_")}
     environ |= {f"MAXPOOL_{name.upper()}": str(value) for name, value in settings.items()} | {"MAXPOOL_PORT": str(port)}
+    environ.setdefault("MAXPOOL_GRPC_PORT", "0")  # the default one may be another server's
     process = subprocess.Popen([sys.executable, "-m", "service"], cwd=ROOT, env=environ)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -36,7 +36,7 @@ MAY_IMPORT = {
 LEVELS = (
     ("service.__main__",),
     ("service.server",),
-    ("service.app", "service.workers"),
+    ("service.app", "service.workers", "service.grpc_server"),
     ("service.protocols",),
     ("service.engine",),
     ("service.metrics", "service.log", "service.settings", "service.images", "service.sentences", "service.cpus"),

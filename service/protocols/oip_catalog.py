@@ -40,7 +40,7 @@ def oip_catalog(registry: Registry, settings: Settings, metrics: Metrics) -> API
     @router.get("/v2/", include_in_schema=False)
     async def show_server() -> dict[str, Any]:
         """Name, version, and the extensions there are."""
-        return {"name": "maxpool", "version": __version__, "extensions": EXTENSIONS}
+        return server_metadata()
 
     @router.get("/v2/health/live")
     async def live() -> dict[str, bool]:
@@ -52,22 +52,16 @@ def oip_catalog(registry: Registry, settings: Settings, metrics: Metrics) -> API
         """Every model in the folder is loaded and proven."""
         return JSONResponse({"live": True, "ready": True}) if registry.ready else not_ready(registry)
 
-    async def show(models: list[tuple[str, str]]) -> dict[str, Any]:
-        await metrics.settle()
-        return {"model_stats": await asyncio.to_thread(statistics, metrics, models)}
-
     @router.get("/v2/models/stats")
     async def show_all_statistics() -> dict[str, Any]:
         """What every version has done since the service was started."""
-        return await show(served(registry))
+        return await gather_statistics(metrics, served(registry))
 
     @router.get("/v2/models/{name}/stats", responses=MISSING)
     @router.get("/v2/models/{name}/versions/{version}/stats", responses=MISSING)
     async def show_statistics(name: str, version: str | None = None) -> dict[str, Any]:
         """What a model has done since the service was started."""
-        registry.find(name, version)
-        wanted = [key for key in served(registry) if key[0] == name and version in (None, key[1])]
-        return await show(wanted)
+        return await gather_statistics(metrics, served(registry, name, version))
 
     @router.get("/v2/models/{name}/ready", responses=MISSING)
     @router.get("/v2/models/{name}/versions/{version}/ready", responses=MISSING)
@@ -86,44 +80,53 @@ def oip_catalog(registry: Registry, settings: Settings, metrics: Metrics) -> API
     @router.get("/v2/models/{name}/versions/{version}", responses=MISSING)
     async def show_metadata(name: str, version: str | None = None) -> dict[str, Any]:
         """The signature of the graph; -1 is the batch."""
-        model = registry.find(name, version)
-        return metadata(model, [each for of, each in served(registry) if of == name])
+        return metadata(registry, name, version)
 
     @router.post("/v2/repository/index")
     async def show_index(request: Request) -> list[dict[str, str]]:
         """Every version in the models folder with its state; of {"ready": true} those that answer."""
         body = await read_body(request.scope, request.receive, max_bytes=SHORT_BODY)
         only_ready = read_only_ready(body)
-        return [index_entry(status) for status in registry.statuses() if not only_ready or status["status"] == "ready"]
+        return index(registry, only_ready=only_ready)
 
     @router.post("/v2/repository/models/{name}/load", responses={501: {"model": Failure}})
     @router.post("/v2/repository/models/{name}/unload", responses={501: {"model": Failure}})
     async def refuse_control(name: str) -> Response:
         """Not offered."""
-        raise NotOffered(
-            f"models are not loaded or unloaded over HTTP: put the folder <name>/<version> into the models folder or "
-            f"take it out, which is seen within {settings.reload_seconds} s"
-            if settings.reload_seconds
-            else "models are not loaded or unloaded over HTTP: change the models folder and start the service again"
-        )
+        raise not_controlled(settings, "HTTP")
 
     return router
 
 
-def served(registry: Registry) -> list[tuple[str, str]]:
-    """Name and version of everything that answers."""
-    return [(status["name"], status["version"]) for status in registry.statuses() if status["status"] == "ready"]
+def served(registry: Registry, name: str | None = None, version: str | None = None) -> list[tuple[str, str]]:
+    """Name and version of everything that answers, or of one model, or of that version alone. Raises UnknownModel,
+    Unavailable."""
+    if name is not None:
+        registry.find(name, version)
+    keys = [(status["name"], status["version"]) for status in registry.statuses() if status["status"] == "ready"]
+    return [key for key in keys if name in (None, key[0]) and version in (None, key[1])]
 
 
-def metadata(model: Model, versions: list[str]) -> dict[str, Any]:
+def server_metadata() -> dict[str, Any]:
+    return {"name": "maxpool", "version": __version__, "extensions": EXTENSIONS}
+
+
+def metadata(registry: Registry, name: str, version: str | None) -> dict[str, Any]:
+    """Raises UnknownModel, Unavailable."""
+    model = registry.find(name, version)
     datatype, row = signature(model)
     return {
         "name": model.spec.name,
-        "versions": versions,
+        "versions": [each for _, each in served(registry, name)],
         "platform": PLATFORM,
         "inputs": [{"name": input_name(model.spec.input), "datatype": datatype, "shape": [-1, *row]}],
         "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(model.spec.labels)]}],
     }
+
+
+async def gather_statistics(metrics: Metrics, models: list[tuple[str, str]]) -> dict[str, Any]:
+    await metrics.settle()
+    return {"model_stats": await asyncio.to_thread(statistics, metrics, models)}
 
 
 def configuration(model: Model, *, max_rows: int) -> dict[str, Any]:
@@ -157,6 +160,19 @@ def read_only_ready(body: bytes) -> bool:
     if not isinstance(only_ready, bool):
         raise InvalidInput('the body is not what is expected: {"ready": true}, {"ready": false} or nothing')
     return only_ready
+
+
+def index(registry: Registry, *, only_ready: bool) -> list[dict[str, str]]:
+    return [index_entry(status) for status in registry.statuses() if not only_ready or status["status"] == "ready"]
+
+
+def not_controlled(settings: Settings, protocol: str) -> NotOffered:
+    return NotOffered(
+        f"models are not loaded or unloaded over {protocol}: put the folder <name>/<version> into the models folder or "
+        f"take it out, which is seen within {settings.reload_seconds} s"
+        if settings.reload_seconds
+        else f"models are not loaded or unloaded over {protocol}: change the models folder and start the service again"
+    )
 
 
 def index_entry(status: dict[str, Any]) -> dict[str, str]:

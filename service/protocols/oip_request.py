@@ -2,6 +2,7 @@
 
 import binascii
 from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,25 @@ def find_input(given: Any, name: str) -> Json:
 
 
 def read_tensor(tensor: Json, blob: Blob | None, spec: ImageInput | SentenceInput, max_inputs: int) -> list[Input]:
+    parameters, pixels, shape = read_signature(tensor, spec, max_inputs)
+    size = read_count(parameters, "binary_data_size", "it")
+    if size is None:
+        if blob:
+            raise InvalidInput(f"{len(blob):,} bytes follow the JSON: expected a binary_data_size that says whose")
+        if "data" not in tensor:
+            raise InvalidInput("it has no data: expected data, or a binary_data_size")
+        return rows_of_json(tensor["data"], pixels, shape, spec)
+    if "data" in tensor:
+        raise InvalidInput("it has data and a binary_data_size: expected one of them")
+    if blob is None:
+        raise InvalidInput("it has a binary_data_size: expected the header Inference-Header-Content-Length with it")
+    if size != len(blob):
+        raise InvalidInput(f"its binary_data_size is {size:,}: {len(blob):,} bytes follow the JSON")
+    return rows_of_bytes(blob, pixels, shape, spec)
+
+
+def read_signature(tensor: Json, spec: ImageInput | SentenceInput, max_inputs: int) -> tuple[Json, bool, Shape]:
+    """What is said of an input: its parameters, whether it has pixels, its shape."""
     parameters = read_parameters(tensor, "it")
     if SHARED_MEMORY in parameters:
         raise NotOffered("shared memory is not offered: send the data in the request")
@@ -109,20 +129,7 @@ def read_tensor(tensor: Json, blob: Blob | None, spec: ImageInput | SentenceInpu
         raise InvalidInput("it has no shape: expected name, shape, datatype and data")
     datatype, shape = tensor.get("datatype"), read_shape(tensor["shape"])
     check_signature(datatype, shape, spec, max_inputs)
-    size = read_count(parameters, "binary_data_size", "it")
-    if size is None:
-        if blob:
-            raise InvalidInput(f"{len(blob):,} bytes follow the JSON: expected a binary_data_size that says whose")
-        if "data" not in tensor:
-            raise InvalidInput("it has no data: expected data, or a binary_data_size")
-        return rows_of_json(tensor["data"], datatype == "UINT8", shape, spec)
-    if "data" in tensor:
-        raise InvalidInput("it has data and a binary_data_size: expected one of them")
-    if blob is None:
-        raise InvalidInput("it has a binary_data_size: expected the header Inference-Header-Content-Length with it")
-    if size != len(blob):
-        raise InvalidInput(f"its binary_data_size is {size:,}: {len(blob):,} bytes follow the JSON")
-    return rows_of_bytes(blob, datatype == "UINT8", shape, spec)
+    return parameters, datatype == "UINT8", shape
 
 
 def check_signature(datatype: Any, shape: Shape, spec: ImageInput | SentenceInput, max_inputs: int) -> None:
@@ -161,7 +168,10 @@ def rows_of_json(data: Any, pixels: bool, shape: Shape, spec: ImageInput | Sente
 def rows_of_bytes(blob: Blob, pixels: bool, shape: Shape, spec: ImageInput | SentenceInput) -> list[Input]:
     if pixels:
         return list(pixels_of_bytes(blob, shape))
-    elements = elements_of_bytes(blob, shape)
+    return rows_of_elements(elements_of_bytes(blob, shape), spec)
+
+
+def rows_of_elements(elements: Sequence[bytes], spec: ImageInput | SentenceInput) -> list[Input]:
     if isinstance(spec, ImageInput):
         return list(elements)
     return [sentence_of_bytes(index, element) for index, element in enumerate(elements)]

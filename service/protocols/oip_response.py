@@ -1,5 +1,6 @@
 """Scores -> the body of an infer response (Open Inference Protocol), as JSON or with the tensor as bytes after it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,27 @@ from service.protocols.tensors import bytes_of_elements
 Batch = npt.NDArray[np.float32]  # N x K
 
 
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    datatype: str
+    shape: tuple[int, ...]
+    elements: npt.NDArray[np.float32] | list[str]  # row-major
+
+    def blob(self) -> bytes:
+        if isinstance(self.elements, list):
+            return bytes_of_elements(each.encode() for each in self.elements)
+        return self.elements.tobytes()
+
+
 def write_response(model: Model, request: InferRequest, scores: Batch, headers: list[Header]) -> Reply:
     """The scores as they are: JSON has the shortest decimal that is the same float32 when read."""
-    data: Any
-    if request.classes is None:
-        output: dict[str, Any] = {"name": OUTPUT, "shape": scores.shape, "datatype": "FP32"}
-        data = scores.tobytes() if request.binary else scores.ravel()
-    else:
-        classes = min(request.classes, scores.shape[1])
-        output = {"name": OUTPUT, "shape": (len(scores), classes), "datatype": "BYTES"}
-        data = [show_class(*best) for row in scores for best in model.rank(row, classes)]
-        if request.binary:
-            data = bytes_of_elements(each.encode() for each in data)
+    tensor = scores_tensor(model, request, scores)
+    output: dict[str, Any] = {"name": OUTPUT, "shape": tensor.shape, "datatype": tensor.datatype}
+    blob = tensor.blob() if request.binary else b""
     if request.binary:
-        output["parameters"] = {"binary_data_size": len(data)}
+        output["parameters"] = {"binary_data_size": len(blob)}
     else:
-        output["data"] = data
+        output["data"] = tensor.elements
     document = {"model_name": model.spec.name, "model_version": model.spec.version, "outputs": [output]}
     if request.id is not None:
         document["id"] = request.id
@@ -37,7 +43,16 @@ def write_response(model: Model, request: InferRequest, scores: Batch, headers: 
     if not request.binary:
         return Reply(head, headers=headers)
     length = (b"inference-header-content-length", b"%d" % len(head))
-    return Reply(head + data, b"application/octet-stream", [*headers, length])
+    return Reply(head + blob, b"application/octet-stream", [*headers, length])
+
+
+def scores_tensor(model: Model, request: InferRequest, scores: Batch) -> Tensor:
+    """All scores, or the best classes where the request asks for them."""
+    if request.classes is None:
+        return Tensor("FP32", scores.shape, scores.ravel())
+    classes = min(request.classes, scores.shape[1])
+    best = [show_class(*each) for row in scores for each in model.rank(row, classes)]
+    return Tensor("BYTES", (len(scores), classes), best)
 
 
 def show_class(label: str, index: int, score: float) -> str:

@@ -48,14 +48,10 @@ class Road(ABC):
             if model is not None:
                 model.metrics.cancelled.inc()
             return
-        except MaxpoolError as error:
-            self._metrics.rejected.labels(type(error).__name__).inc()
-            status = error.status
-            await send_error(send, error)
-        except Exception:
-            log.exception("a bug in answering %s", scope["path"])
-            status = 500
-            await send_error(send, MaxpoolError(BUG))
+        except Exception as error:
+            refused = refusal(error, self._metrics, scope["path"])
+            status = refused.status
+            await send_error(send, refused)
         else:
             status = 200
             await send_reply(send, 200, reply)
@@ -74,3 +70,12 @@ def read_schedule(scope: Scope, start: float, *, longest: float) -> Schedule:
                 )
             schedule.shorten(start + int(value) / 1e3)
     return schedule
+
+
+def refusal(error: Exception, metrics: Metrics, where: str) -> MaxpoolError:
+    """What the caller learns of it. Counted, or a bug and in the log."""
+    if isinstance(error, MaxpoolError):
+        metrics.rejected.labels(type(error).__name__).inc()
+        return error
+    log.exception("a bug in answering %s", where, exc_info=error)
+    return MaxpoolError(BUG)

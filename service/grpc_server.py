@@ -1,0 +1,33 @@
+"""The gRPC server of one process, on its event loop. Imported when the process answers HTTP already, and only then: no
+object of this library may exist before a fork."""
+
+import grpc
+
+from service.engine.registry import Registry
+from service.errors import SettingsError
+from service.metrics import Metrics
+from service.protocols.oip_grpc import InferenceService
+from service.settings import Settings
+
+
+class GrpcServer:
+    def __init__(self, registry: Registry, settings: Settings, metrics: Metrics) -> None:
+        self._service = InferenceService(registry, settings, metrics)
+        self._settings = settings
+
+    async def start(self) -> None:
+        """Beside the other workers' on the same port: the system deals the connections out. Raises SettingsError."""
+        options = (("grpc.max_receive_message_length", self._settings.max_body_bytes), ("grpc.so_reuseport", 1))
+        self._server = grpc.aio.server(options=options)
+        self._server.add_generic_rpc_handlers((self._service.handlers(),))
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        try:
+            self._server.add_insecure_port(f"{host}:{self._settings.grpc_port}")
+        except RuntimeError as error:
+            raise SettingsError(f"MAXPOOL_GRPC_PORT is {self._settings.grpc_port}: {error}") from None
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """No new calls; those under way are answered within the grace."""
+        self._service.stop()
+        await self._server.stop(self._settings.grace_seconds)
