@@ -107,7 +107,8 @@ def settle(server: Server) -> None:
 def service(*, workers: int, models: Path = ROOT / "models") -> AbstractContextManager[Server]:
     """`python -m service`, all else as it is by default."""
     port = free_port()
-    environ = {"MAXPOOL_PORT": str(port), "MAXPOOL_WORKERS": str(workers), "MAXPOOL_MODELS": str(models)}
+    ports = {"MAXPOOL_PORT": str(port), "MAXPOOL_GRPC_PORT": str(free_port())}
+    environ = {**ports, "MAXPOOL_WORKERS": str(workers), "MAXPOOL_MODELS": str(models)}
     return ready([sys.executable, "-m", "service"], port, environ)
 
 

@@ -157,7 +157,8 @@ def measure_start(times: int, found: Findings) -> None:
     took, memory = [], []
     for _ in range(times):
         port = free_port()
-        environ = {"MAXPOOL_PORT": str(port), "MAXPOOL_GRPC_PORT": "0", "MAXPOOL_WORKERS": str(WORKERS)}
+        ports = {"MAXPOOL_PORT": str(port), "MAXPOOL_GRPC_PORT": str(free_port())}
+        environ = {**ports, "MAXPOOL_WORKERS": str(WORKERS)}
         start = time.monotonic()
         with running([sys.executable, "-m", "service"], port, answers=is_right, environ=environ) as server:
             took.append(time.monotonic() - start)

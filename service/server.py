@@ -92,6 +92,7 @@ class Server(uvicorn.Server):
             grpc_server = await asyncio.to_thread(import_module, "service.grpc_server")
             server = grpc_server.GrpcServer(self._app.state.registry, self._settings, self._app.state.metrics)
             await server.start()
+            log.info("gRPC on %s port %s", self._settings.host, self._settings.grpc_port)
         except Exception:
             log.exception("gRPC could not be started")
             self.should_exit = True

@@ -31,11 +31,8 @@ from tests.conftest import (
 
 
 def start(**settings: object) -> subprocess.CompletedProcess[str]:
-    environ = {
-        **os.environ,
-        "MAXPOOL_GRPC_PORT": "0",
-        **{f"MAXPOOL_{name.upper()}": str(value) for name, value in settings.items()},
-    }
+    given = {f"MAXPOOL_{name.upper()}": str(value) for name, value in settings.items()}
+    environ = {**os.environ, "MAXPOOL_GRPC_PORT": "0", **given}
     command = [sys.executable, "-m", "service"]
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
 
@@ -105,13 +102,8 @@ def answered(url: str) -> bool:
 def two_workers(models: Path, **settings: str) -> Iterator[tuple[int, str]]:
     """The process id and the URL of a service."""
     port = free_port()
-    environ = {
-        **os.environ,
-        **settings,
-        "MAXPOOL_MODELS": str(models),
-        "MAXPOOL_PORT": str(port),
-        "MAXPOOL_GRPC_PORT": "0",
-    }
+    ports = {"MAXPOOL_PORT": str(port), "MAXPOOL_GRPC_PORT": "0"}
+    environ = {**os.environ, **ports, **settings, "MAXPOOL_MODELS": str(models)}
     command = [sys.executable, "-m", "service"]
     with subprocess.Popen(command, cwd=ROOT, env={**environ, "MAXPOOL_WORKERS": "2"}) as process:
         url = f"http://127.0.0.1:{port}"
