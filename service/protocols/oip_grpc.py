@@ -16,12 +16,19 @@ from service.engine.registry import Registry
 from service.errors import BUG, MaxpoolError, NotOffered, Unavailable, UnknownModel
 from service.metrics import Metrics
 from service.protocols.oip import SHORT_ANSWER, SHORT_BODY, scores_of
-from service.protocols.oip_catalog import configuration, index, metadata, not_controlled, served, server_metadata
+from service.protocols.oip_catalog import (
+    configuration,
+    gather_statistics,
+    index,
+    metadata,
+    not_controlled,
+    served,
+    server_metadata,
+)
 from service.protocols.oip_grpc_infer import read_infer, write_infer
 from service.protocols.oip_messages import SERVICE, Message, message_class, read_message, rpcs
 from service.protocols.oip_request import InferRequest, input_name
-from service.protocols.road import refusal
-from service.protocols.statistics import statistics
+from service.protocols.road import refusal, status_of
 from service.settings import Settings
 from service.spec import ImageInput
 
@@ -95,8 +102,7 @@ class InferenceService:
         try:
             return serialized(await self._answer(await self._read(body), len(body)))
         except MaxpoolError as error:
-            refused = error
-        return await refuse(context, refused)
+            return await refuse(context, error)
 
     async def _read(self, body: bytes) -> Message:
         """Raises MaxpoolError."""
@@ -116,10 +122,9 @@ class InferenceService:
             model = self._registry.find(message.model_name, message.model_version or None)
             response = await self._predict(model, message, length)
         except Exception as error:
-            refused = refusal(error, self._metrics, "ModelInfer")
             if model is not None:
-                model.metrics.answered(refused.status, time.perf_counter() - start)
-            raise refused from None
+                model.metrics.answered(status_of(error), time.perf_counter() - start)
+            raise refusal(error, self._metrics, "ModelInfer") from None
         model.metrics.answered(200, time.perf_counter() - start)
         return response
 
@@ -203,7 +208,7 @@ class InferenceService:
 
     async def _model_statistics(self, request: Message) -> Fields:
         wanted = served(self._registry, request.name or None, request.version or None)
-        return {"model_stats": await asyncio.to_thread(statistics, self._metrics, wanted)}
+        return await gather_statistics(self._metrics, wanted)
 
     async def _repository_index(self, request: Message) -> Fields:
         return {"models": index(self._registry, only_ready=request.ready)}
@@ -220,11 +225,10 @@ def unary(rpc: Any, answer: Answer) -> grpc.RpcMethodHandler:
         try:
             return serialized(response(**await answer(read_message(request, body))))
         except MaxpoolError as error:
-            refused = error
+            return await refuse(context, error)
         except Exception:
             log.exception("a bug in answering %s", rpc.name)
-            refused = MaxpoolError(BUG)
-        return await refuse(context, refused)
+            return await refuse(context, MaxpoolError(BUG))
 
     return grpc.unary_unary_rpc_method_handler(handle)
 

@@ -49,9 +49,8 @@ class Road(ABC):
                 model.metrics.cancelled.inc()
             return
         except Exception as error:
-            refused = refusal(error, self._metrics, scope["path"])
-            status = refused.status
-            await send_error(send, refused)
+            status = status_of(error)
+            await send_error(send, refusal(error, self._metrics, scope["path"]))
         else:
             status = 200
             await send_reply(send, 200, reply)
@@ -72,8 +71,16 @@ def read_schedule(scope: Scope, start: float, *, longest: float) -> Schedule:
     return schedule
 
 
+def status_of(error: Exception) -> int:
+    return error.status if isinstance(error, MaxpoolError) else MaxpoolError.status
+
+
 def refusal(error: Exception, metrics: Metrics, where: str) -> MaxpoolError:
-    """What the caller learns of it. Counted, or a bug and in the log."""
+    """What the caller learns of it. Counted, or a bug and in the log.
+
+    Not to be kept in a variable of a function that it came through: its traceback would hold that, and the request's
+    body with it, until the garbage collector looks.
+    """
     if isinstance(error, MaxpoolError):
         metrics.rejected.labels(type(error).__name__).inc()
         return error
