@@ -1,6 +1,8 @@
 """The gRPC server of one process, on its event loop. Imported when the process answers HTTP already, and only then: no
 object of this library may exist before a fork."""
 
+import asyncio
+
 import grpc
 
 from service.engine.registry import Registry
@@ -8,6 +10,10 @@ from service.errors import SettingsError
 from service.metrics import Metrics
 from service.protocols.oip_grpc import InferenceService
 from service.settings import Settings
+
+# For calls that keep coming to be told why. The library's own stop cancels what has come and was not taken up yet, and
+# clients do not try again what was cancelled.
+REFUSING_SECONDS = 0.1
 
 
 class GrpcServer:
@@ -30,4 +36,5 @@ class GrpcServer:
     async def stop(self) -> None:
         """No new calls; those under way are answered within the grace."""
         self._service.stop()
+        await asyncio.sleep(REFUSING_SECONDS)
         await self._server.stop(self._settings.grace_seconds)

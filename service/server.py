@@ -24,7 +24,7 @@ from service.workers import Workers
 
 log = logging.getLogger("maxpool")
 AT_ONCE = 32  # connections taken in one go
-READ_SECONDS = 0.1  # for the first request of a connection to be read, which would else be closed as an idle one
+READ_SECONDS = 0.1  # for what clients have sent to be read: a connection would else be closed as an idle one
 
 
 def serve(settings: Settings) -> None:
@@ -100,6 +100,8 @@ class Server(uvicorn.Server):
         return server
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What came before the stop is answered."""
+        await asyncio.sleep(READ_SECONDS)
         if self._grpc and (server := await self._grpc):
             start = time.monotonic()
             await server.stop()
@@ -152,7 +154,6 @@ class Worker(Server):
             pass
         asyncio.get_running_loop().remove_reader(self._channel)
         await asyncio.gather(*self._opening)
-        await asyncio.sleep(READ_SECONDS)
         await super().shutdown(sockets=[])
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,27 @@ def serving(**settings: object) -> Iterator[str]:
     finally:
         process.terminate()
         assert process.wait(30) in (0, -15)
+
+
+def children(pid: int) -> set[int]:
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+@contextmanager
+def started(models: Path, *, workers: int, **settings: str) -> Iterator[tuple[int, str]]:
+    """The process id and the URL of a service."""
+    port = free_port()
+    ports = {"MAXPOOL_PORT": str(port), "MAXPOOL_GRPC_PORT": "0"}
+    environ = {**os.environ, **ports, **settings, "MAXPOOL_MODELS": str(models)}
+    command = [sys.executable, "-m", "service"]
+    with subprocess.Popen(command, cwd=ROOT, env={**environ, "MAXPOOL_WORKERS": str(workers)}) as process:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: answers(f"{url}/healthz"), process)
+        yield process.pid, url
+        process.terminate()
+
+
+two_workers = partial(started, workers=2)
 
 
 def answers(url: str) -> bool:

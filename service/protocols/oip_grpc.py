@@ -4,16 +4,15 @@ bytes -> *read_message* -> message -> *read_infer* -> inputs -> model -> scores 
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 import grpc
 
 from service.engine.model import Model
 from service.engine.registry import Registry
-from service.errors import BUG, MaxpoolError, NotOffered, Unavailable, UnknownModel
+from service.errors import MaxpoolError, Unavailable, UnknownModel
 from service.metrics import Metrics
 from service.protocols.oip import SHORT_ANSWER, SHORT_BODY, scores_of
 from service.protocols.oip_catalog import (
@@ -25,6 +24,7 @@ from service.protocols.oip_catalog import (
     served,
     server_metadata,
 )
+from service.protocols.oip_grpc_handlers import Answer, Context, Fields, left_out, refuse, serialized, unary
 from service.protocols.oip_grpc_infer import read_infer, write_infer
 from service.protocols.oip_messages import SERVICE, Message, message_class, read_message, rpcs
 from service.protocols.oip_request import InferRequest, input_name
@@ -32,23 +32,10 @@ from service.protocols.road import refusal, status_of
 from service.settings import Settings
 from service.spec import ImageInput
 
-log = logging.getLogger("maxpool")
-Context = Any  # grpc.aio.ServicerContext
-Fields = dict[str, Any]  # of the response
-Answer = Callable[[Message], Awaitable[Fields]]
 T = TypeVar("T")
 SHORT_MESSAGE = 1024 * 1024  # bytes taken apart on the event loop: of pixels a copy, within a fifth of a millisecond
-LONGEST_REASON = 1000  # characters
+STOPPING = "the server is being stopped: ask again"
 AT_ONCE = 32  # requests of one stream that are worked on together
-STATUS = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    404: grpc.StatusCode.NOT_FOUND,
-    413: grpc.StatusCode.RESOURCE_EXHAUSTED,  # as gRPC itself answers a message over the limit
-    415: grpc.StatusCode.INVALID_ARGUMENT,
-    500: grpc.StatusCode.INTERNAL,
-    501: grpc.StatusCode.UNIMPLEMENTED,
-    503: grpc.StatusCode.UNAVAILABLE,
-}
 MEMORY = "shared memory is not offered: send the data in the request"
 LEFT_OUT = {
     **{
@@ -93,16 +80,19 @@ class InferenceService:
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     def stop(self) -> None:
-        """Streams are not read on, which would else be open as long as their clients like."""
+        """What is under way is answered, what comes is refused. Streams, which would else be open as long as their clients
+        like, are read no further."""
         self._stopping = True
         for reading in self._streams:
             reading.cancel()
 
     async def _infer(self, body: bytes, context: Context) -> bytes:
+        if self._stopping:
+            return refuse(context, Unavailable(STOPPING))
         try:
             return serialized(await self._answer(await self._read(body), len(body)))
         except MaxpoolError as error:
-            return await refuse(context, error)
+            return refuse(context, error)
 
     async def _read(self, body: bytes) -> Message:
         """Raises MaxpoolError."""
@@ -169,7 +159,7 @@ class InferenceService:
         finally:
             reading.cancel()
         if self._stopping:
-            await refuse(context, Unavailable("the server is being stopped: open the stream again"))
+            refuse(context, Unavailable(STOPPING))
 
     async def _streamed(self, body: bytes) -> bytes:
         kind = message_class("ModelStreamInferResponse")
@@ -186,7 +176,7 @@ class InferenceService:
         return {"live": True}
 
     async def _server_ready(self, request: Message) -> Fields:
-        return {"ready": self._registry.ready}
+        return {"ready": self._registry.ready and not self._stopping}
 
     async def _server_metadata(self, request: Message) -> Fields:
         return server_metadata()
@@ -215,41 +205,6 @@ class InferenceService:
 
     async def _repository_control(self, request: Message) -> Fields:
         raise not_controlled(self._settings, "gRPC")
-
-
-def unary(rpc: Any, answer: Answer) -> grpc.RpcMethodHandler:
-    """What is wrong is told as over HTTP, by the status."""
-    request, response = message_class(rpc.input_type.name), message_class(rpc.output_type.name)
-
-    async def handle(body: bytes, context: Context) -> bytes:
-        try:
-            return serialized(response(**await answer(read_message(request, body))))
-        except MaxpoolError as error:
-            return await refuse(context, error)
-        except Exception:
-            log.exception("a bug in answering %s", rpc.name)
-            return await refuse(context, MaxpoolError(BUG))
-
-    return grpc.unary_unary_rpc_method_handler(handle)
-
-
-def left_out(reason: str) -> grpc.RpcMethodHandler:
-    async def handle(body: bytes, context: Context) -> bytes:
-        return await refuse(context, NotOffered(reason))
-
-    return grpc.unary_unary_rpc_method_handler(handle)
-
-
-async def refuse(context: Context, error: MaxpoolError) -> NoReturn:
-    """The message goes in a header, whose length clients limit."""
-    trailing = (("grpc-retry-pushback-ms", str(1000 * error.retry_after)),) if isinstance(error, Unavailable) else ()
-    await context.abort(STATUS[error.status], str(error)[:LONGEST_REASON], trailing)
-    raise AssertionError("abort raises")
-
-
-def serialized(message: Message) -> bytes:
-    written: bytes = message.SerializeToString()
-    return written
 
 
 def has_pixels_alone(model: Model, message: Message, length: int) -> bool:

@@ -6,9 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
@@ -18,12 +17,11 @@ from PIL import Image
 from service.engine.session import works
 from tests.conftest import (
     ROOT,
-    answers,
+    children,
     encode,
     eventually,
-    free_port,
     serving,
-    wait_until,
+    two_workers,
     write_colour,
     write_length,
     write_spoiled,
@@ -85,10 +83,6 @@ def test_a_refused_model_makes_the_service_not_ready_and_says_why(tmp_path: Path
         assert "retry-after" in answer.headers
 
 
-def children(pid: int) -> set[int]:
-    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-
-
 def alive(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
@@ -96,20 +90,6 @@ def alive(pid: int) -> bool:
 
 def answered(url: str) -> bool:
     return httpx2.post(f"{url}/v1/models/length/predict", json={"inputs": "hello"}).status_code == 200
-
-
-@contextmanager
-def two_workers(models: Path, **settings: str) -> Iterator[tuple[int, str]]:
-    """The process id and the URL of a service."""
-    port = free_port()
-    ports = {"MAXPOOL_PORT": str(port), "MAXPOOL_GRPC_PORT": "0"}
-    environ = {**os.environ, **ports, **settings, "MAXPOOL_MODELS": str(models)}
-    command = [sys.executable, "-m", "service"]
-    with subprocess.Popen(command, cwd=ROOT, env={**environ, "MAXPOOL_WORKERS": "2"}) as process:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(f"{url}/healthz"), process)
-        yield process.pid, url
-        process.terminate()
 
 
 def test_a_killed_worker_is_replaced_and_the_others_go_on(tiny_models: Path) -> None:
