@@ -1,4 +1,4 @@
-"""gRPC in and out: bytes of a message read, the answer or the reason for none written. Errors have the status of HTTP."""
+"""gRPC in and out: the bytes of a message read, an answer or the reason for none written."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ Context = Any  # grpc.aio.ServicerContext
 Fields = dict[str, Any]  # of the response
 Answer = Callable[[Message], Awaitable[Fields]]
 LONGEST_REASON = 1000  # characters
-STATUS = {
+STATUS = {  # of HTTP -> of gRPC
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,  # as gRPC itself answers a message over the limit
@@ -22,6 +22,7 @@ STATUS = {
     500: grpc.StatusCode.INTERNAL,
     501: grpc.StatusCode.UNIMPLEMENTED,
     503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
 

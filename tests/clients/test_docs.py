@@ -4,13 +4,17 @@ import contextlib
 import io
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT, eventually, free_port, serving
+
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "oip.md").read_text()
 PYTHON = dict(re.findall(r"## (tritonclient|kserve)\n```python\n(.+?)```", PAGE, re.DOTALL))
+(GRPC,) = re.findall(r"## gRPC\n.+?```python\n(.+?)```", PAGE, re.DOTALL)
 (CURL,) = re.findall(r"## curl\n```console\n(.+?)```", PAGE, re.DOTALL)
 SERVER = "127.0.0.1:8000"
 
@@ -22,6 +26,24 @@ def test_the_python_lines_print_scores(service_url: str, client: str, answer: st
     with contextlib.redirect_stdout(out):
         exec(PYTHON[client].replace(SERVER, service_url.removeprefix("http://")), {})
     assert re.search(answer, out.getvalue())
+
+
+def test_the_python_lines_over_grpc_print_scores() -> None:
+    pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed: make clients")
+    port = free_port()
+    out = io.StringIO()
+    with serving(models=ROOT / "models", grpc_port=port), contextlib.redirect_stdout(out):
+        wait_for_port(port)
+        exec(GRPC.replace("127.0.0.1:8001", f"127.0.0.1:{port}"), {})
+    assert re.search(r"0\.\d+:\d:\d", out.getvalue())
+
+
+def wait_for_port(port: int) -> None:
+    def takes_connections() -> bool:
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", port)) == 0
+
+    eventually(takes_connections)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.errors import MaxpoolError
+from service.protocols.oip_grpc_handlers import STATUS
 from service.protocols.oip_messages import message_class
 from tests.conftest import encode, free_port, plain, serving
 from tests.service.protocols import infer
@@ -200,6 +202,13 @@ def test_a_stream_answers_each_request_in_order_and_goes_on_after_an_error(stub:
     assert "no model is called 'nothing'" in answers[7].error_message
     assert {answer.error_message for answer in answers[:7] + answers[8:]} == {""}
     assert all(scores(each.infer_response).shape == (2, 3) for each in answers[:7] + answers[8:])
+
+
+def test_every_error_has_a_status_of_grpc() -> None:
+    errors = [MaxpoolError]
+    for error in errors:
+        assert error.status in STATUS, error
+        errors += error.__subclasses__()
 
 
 def test_requests_are_counted_as_over_http(urls: tuple[str, str], stub: Stub) -> None:
