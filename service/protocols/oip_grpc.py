@@ -80,8 +80,8 @@ class InferenceService:
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     def stop(self) -> None:
-        """What is under way is answered, what comes is refused. Streams are read no further: they would stay open as long
-        as their clients like."""
+        """What is under way is answered, what comes is refused. Streams are read no further: they would else be open
+        as long as their clients like."""
         self._stopping = True
         for reading in self._streams:
             reading.cancel()
