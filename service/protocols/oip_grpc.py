@@ -12,6 +12,7 @@ import grpc
 
 from service.engine.model import Model
 from service.engine.registry import Registry
+from service.engine.schedule import Schedule, within
 from service.errors import MaxpoolError, Unavailable, UnknownModel
 from service.metrics import Metrics
 from service.protocols.oip import SHORT_ANSWER, SHORT_BODY, scores_of
@@ -90,7 +91,10 @@ class InferenceService:
         if self._stopping:
             return refuse(context, Unavailable(STOPPING))
         try:
-            return serialized(await self._answer(await self._read(body), len(body)))
+            schedule = within(self._settings.timeout_seconds)
+            if (left := context.time_remaining()) is not None:
+                schedule.shorten(schedule.arrived + left)
+            return serialized(await self._answer(await self._read(body), len(body), schedule))
         except MaxpoolError as error:
             return refuse(context, error)
 
@@ -104,13 +108,17 @@ class InferenceService:
         except Exception as error:
             raise refusal(error, self._metrics, "ModelInfer") from None
 
-    async def _answer(self, message: Message, length: int) -> Message:
+    async def _answer(self, message: Message, length: int, schedule: Schedule) -> Message:
         """Counted as the routes are. Raises MaxpoolError."""
         model: Model | None = None
         start = time.perf_counter()
         try:
             model = self._registry.find(message.model_name, message.model_version or None)
-            response = await self._predict(model, message, length)
+            response = await self._predict(model, message, length, schedule)
+        except asyncio.CancelledError:  # by the client
+            if model is not None:
+                model.metrics.cancelled.inc()
+            raise
         except Exception as error:
             if model is not None:
                 model.metrics.answered(status_of(error), time.perf_counter() - start)
@@ -118,7 +126,7 @@ class InferenceService:
         model.metrics.answered(200, time.perf_counter() - start)
         return response
 
-    async def _predict(self, model: Model, message: Message, length: int) -> Message:
+    async def _predict(self, model: Model, message: Message, length: int, schedule: Schedule) -> Message:
         given = model.spec.input
 
         def read() -> InferRequest:
@@ -126,7 +134,8 @@ class InferenceService:
 
         short = length <= SHORT_BODY or has_pixels_alone(model, message, length)
         request = read() if short else await self._beside(read)
-        predictions = await model.predict(request.inputs)
+        request.reschedule(schedule)
+        predictions = await model.predict(request.inputs, schedule)
         scores = scores_of(predictions.answers, input_name(given))
 
         def write() -> Message:
@@ -168,7 +177,8 @@ class InferenceService:
         except MaxpoolError as error:
             return serialized(kind(error_message=str(error)))
         try:
-            return serialized(kind(infer_response=await self._answer(message, len(body))))
+            schedule = within(self._settings.timeout_seconds)
+            return serialized(kind(infer_response=await self._answer(message, len(body), schedule)))
         except MaxpoolError as error:
             return serialized(kind(error_message=str(error), infer_response={"id": message.id}))
 

@@ -31,8 +31,7 @@ FIELDS = {True: "uint_contents", False: "bytes_contents"}  # of typed contents: 
 def read_infer(message: Message, spec: ImageInput | SentenceInput, *, max_inputs: int) -> InferRequest:
     """Raises InvalidInput, InputTooLarge for too many rows, NotOffered for shared memory."""
     parameters = read_parameters(in_json(message), "the request")
-    for name in COUNTS:
-        read_count(parameters, name, "the request")
+    timeout, priority = (read_count(parameters, name, "the request") for name in COUNTS)
     name = input_name(spec)
     find_input([{"name": tensor.name} for tensor in message.inputs], name)
     (tensor,) = message.inputs
@@ -41,7 +40,7 @@ def read_infer(message: Message, spec: ImageInput | SentenceInput, *, max_inputs
     except MaxpoolError as error:
         raise type(error)(f"input {name!r}: {error}") from None
     _, classes = read_outputs([{"name": output.name, **in_json(output)} for output in message.outputs], None)
-    return InferRequest(message.id, inputs, binary=True, classes=classes)
+    return InferRequest(message.id, inputs, binary=True, classes=classes, timeout=timeout, priority=priority)
 
 
 def read_contents(

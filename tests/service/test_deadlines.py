@@ -94,13 +94,15 @@ def test_a_timeout_that_is_no_number_of_milliseconds_is_refused(url: str, wrong:
 
 
 def test_under_overload_the_refused_hear_it_at_once_and_nobody_is_run_in_vain(url: str) -> None:
+    alone = min(ask(url).elapsed.total_seconds() for _ in range(3))
+    deadline = int(8000 * alone)  # for some 16 of 40, on two lanes
     runs = counted(url, "maxpool_batch_duration_seconds_count")
     with ThreadPoolExecutor(40) as callers:
-        answers = list(callers.map(lambda _: ask(url, 2500), range(40)))
+        answers = list(callers.map(lambda _: ask(url, deadline), range(40)))
     codes = [answer.status_code for answer in answers]
     assert set(codes) <= {200, 503, 504}
-    assert codes.count(200) >= 3
-    assert codes.count(503) >= 10
+    assert codes.count(200) >= 2
+    assert codes.count(503) >= 5
     for answer in answers:
         if answer.status_code == 503:
             assert int(answer.headers["retry-after"]) >= 1
