@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from ._client import LOCAL, Client
-from ._core import MAX_INPUTS
-from ._errors import MaxpoolError
-from ._types import Prediction, Refused
+from maxpool_client._client import LOCAL, Client
+from maxpool_client._core import MAX_INPUTS
+from maxpool_client._errors import MaxpoolError
+from maxpool_client._types import Prediction, Refused
 
 WIDEST_INPUT = 60
 
