@@ -24,7 +24,7 @@ InputT = TypeVar("InputT", bound=Input)
 LOCAL = "http://127.0.0.1:8000"
 TIMEOUT = 30.0  # seconds
 PATIENCE = 60.0
-CONCURRENCY = 4  # requests
+CONCURRENCY = 6  # requests
 MAX_RETRIES = 2
 # As many connections as calls are under way: httpx2 would let the hundred-first wait.
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)

@@ -16,7 +16,8 @@ def pictures_in(given: object) -> list[str] | None:
     Raises FileNotFoundError where there is no picture.
     """
     if isinstance(given, Path) or (isinstance(given, str) and given.endswith(("/", os.sep))):
-        if not os.path.isdir(given):
+        # A stream of a million pictures asks of none of them whether it is a folder.
+        if str(given).lower().endswith(PICTURE_SUFFIXES) or not os.path.isdir(given):
             return None
         found = [
             os.path.join(folder, name)
