@@ -8,10 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from maxpool_client._client import AsyncClient, Client
 from maxpool_client._command.classify import read_inputs
+from maxpool_client._core import MAX_INPUTS
 from maxpool_client._errors import MaxpoolError
 from maxpool_client._folders import pictures_in
 from maxpool_client._inputs import load, recognise
@@ -36,11 +38,19 @@ def bench(client: Client, args: argparse.Namespace) -> int:
     for option in ("connections", "seconds", "rows"):
         if not getattr(args, option) > 0:
             raise ValueError(f"--{option} is {getattr(args, option)}: expected more than 0")
+    if args.rows > MAX_INPUTS:
+        raise ValueError(f"--rows is {args.rows}: at most {MAX_INPUTS} inputs travel in one request")
     client.model(args.model)
-    inputs = [load(recognise(one)) for given in read_inputs(args.inputs) for one in pictures_in(given) or [given]]
+    inputs = list(loaded(args.inputs))
     found = asyncio.run(closed_loop(args, inputs))
     print(report(found))
     return 1 if found.errors or not found.latencies else 0
+
+
+def loaded(given: list[str]) -> Iterator[Any]:
+    for one in read_inputs(given):
+        names = pictures_in(one)
+        yield from (load(recognise(each)) for each in (map(Path, names) if names is not None else (one,)))
 
 
 async def closed_loop(args: argparse.Namespace, inputs: list[Any]) -> Found:
