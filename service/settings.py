@@ -67,5 +67,5 @@ class Settings:
         return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
-OF_OTHERS = {"MAXPOOL_DATA", "MAXPOOL_URL"}  # of scripts and of the client
+OF_OTHERS = {"MAXPOOL_API_KEY", "MAXPOOL_DATA", "MAXPOOL_URL"}  # of scripts and of the client
 LOG_LEVELS = ("debug", "info", "warning", "error")

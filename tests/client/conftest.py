@@ -1,10 +1,11 @@
 """A stand-in for the service, on a real socket, and the two clients behind one way to call them."""
 
 import asyncio
+import base64
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +32,7 @@ class StandIn:
             routes=[
                 Route("/v1/models", self.models),
                 Route("/v1/models/{name}", self.model),
+                Route("/v1/models/{name}/versions/{version}", self.model),
                 Route("/v1/models/{name}/predict", self.predict, methods=["POST"]),
                 Route("/v1/models/{name}/versions/{version}/predict", self.predict, methods=["POST"]),
                 Route("/readyz", self.readyz),
@@ -44,10 +46,15 @@ class StandIn:
             async with request.form(max_files=1000) as form:
                 inputs = [await part.read() for _, part in form.multi_items() if not isinstance(part, str)]
         elif kind == "application/json":
-            inputs = [sentence.encode() for sentence in (await request.json())["inputs"]]
+            unpack = base64.b64decode if request.path_params["name"] == "lenet5-mnist" else str.encode
+            inputs = [unpack(given) for given in (await request.json())["inputs"]]
         else:
             inputs, alone = [await request.body()], True
-        self.requests.append(SimpleNamespace(path=request.url.path, query=request.url.query, kind=kind, inputs=inputs))
+        self.requests.append(
+            SimpleNamespace(
+                path=request.url.path, query=request.url.query, kind=kind, inputs=inputs, headers=request.headers
+            )
+        )
         if self.instead:
             return self.instead.popleft()
         if (alone or len(inputs) == 1) and inputs[0] == b"bad":
@@ -76,13 +83,13 @@ class StandIn:
 
     async def model(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if name != "lenet5-mnist":
+        if name not in ("lenet5-mnist", "textcnn-rt"):
             return JSONResponse({"error": f"there is no model {name!r}"}, 404)
         return JSONResponse(
             {
                 "name": name,
-                "version": "1",
-                "task": "image-classification",
+                "version": request.path_params.get("version", "1"),
+                "task": "sentence-classification" if name == "textcnn-rt" else "image-classification",
                 "labels": ["0", "1"],
                 "status": "ready",
                 "spec": {"title": "Digits"},
@@ -129,6 +136,17 @@ def call_async(url: str, use: Callable[[AsyncClient], Awaitable[Any]], **options
             return await use(client)
 
     return asyncio.run(run())
+
+
+def all_of(answers: Any) -> Any:
+    """What a stream of either client gives, as a list, for AsyncClient to be awaited."""
+    if not isinstance(answers, AsyncIterator):
+        return list(answers)
+
+    async def gathered() -> list[Any]:
+        return [each async for each in answers]
+
+    return gathered()
 
 
 @pytest.fixture(params=[call_sync, call_async], ids=["sync", "async"])

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import maxpool_client
 import pytest
-from maxpool_client import Model, ModelDetail, Picture, Prediction, Refused, Score, Sentence
+from maxpool_client import Health, Model, ModelDetail, Picture, Prediction, Refused, Score, Sentence
 from PIL import Image
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -108,13 +108,13 @@ def test_models_are_listed_and_described(call: Caller, stand_in: StandIn) -> Non
         call(stand_in.url, lambda c: c.model("lenet6"))
 
 
-def test_ready_is_one_look(call: Caller, stand_in: StandIn, slept: list[float]) -> None:
-    assert call(stand_in.url, lambda c: c.ready()) is True
+def test_health_is_one_look(call: Caller, stand_in: StandIn, slept: list[float]) -> None:
+    assert call(stand_in.url, lambda c: c.health()) == Health(ready=True)
     stand_in.instead.append(JSONResponse({"error": "loading"}, 503, headers={"retry-after": "1"}))
-    assert call(stand_in.url, lambda c: c.ready()) is False
+    assert call(stand_in.url, lambda c: c.health()) == Health(ready=False, reason="loading")
     stand_in.instead.append(JSONResponse({"error": "broken"}, 500))
     with pytest.raises(maxpool_client.ServerError, match="broken"):
-        call(stand_in.url, lambda c: c.ready())
+        call(stand_in.url, lambda c: c.health())
     assert slept == []
 
 
@@ -187,7 +187,7 @@ def test_a_refused_connection_is_tried_again_and_named(call: Caller, slept: list
             call(url, lambda c: c.classify("m", "a joy"))
         assert len(slept) == 2
         with pytest.raises(maxpool_client.ConnectionFailed):
-            call(url, lambda c: c.ready())
+            call(url, lambda c: c.health())
 
 
 def test_a_silent_service_times_out(call: Caller) -> None:

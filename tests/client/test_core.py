@@ -5,7 +5,8 @@ from typing import Any
 import httpx2
 import pytest
 from maxpool_client import ConnectionFailed, InvalidInput, MaxpoolError, Overloaded, Refused, ServerError, TimedOut
-from maxpool_client._core import Call, Core, Load, Pause
+from maxpool_client._core import Call, Core, Load
+from maxpool_client._retries import Pause
 
 URL = "http://maxpool.test"
 REFUSED = httpx2.ConnectError("refused")
@@ -104,16 +105,16 @@ def test_inputs_too_large_together_are_sent_in_halves() -> None:
         answer = {"label": "7", "index": 7, "score": 1.0, "top": []}
         return httpx2.Response(200, json={"model": "m", "version": "1", "predictions": [answer] * count})
 
-    call = core().classify("m", [b"1", b"2", b"3"], top_k=None, version=None)
+    call = core().classify("m", [b"1", b"2", b"3"], top_k=None, version=None, timeout=None)
     answers, _ = drive(call, said(413), predictions(1), said(413), said(413), predictions(1))
     assert [type(answer).__name__ for answer in answers] == ["Prediction", "Refused", "Prediction"]
     assert answers[1] == Refused(error="no", code=413)
 
 
 def test_a_list_that_is_wrong_as_a_whole_raises() -> None:
-    call = core().classify("m", [b"1", b"2"], top_k=None, version=None)
+    call = core().classify("m", [b"1", b"2"], top_k=None, version=None, timeout=None)
     assert isinstance(drive(call, said(400))[0], InvalidInput)
-    call = core().classify("m", [b"1"], top_k=None, version=None)
+    call = core().classify("m", [b"1"], top_k=None, version=None, timeout=None)
     assert drive(call, said(415))[0].status == 415
 
 

@@ -23,7 +23,10 @@ def test_the_clients_have_the_same_methods_with_the_same_parameters() -> None:
     for name, method in inspect.getmembers(maxpool_client.Client, inspect.isfunction):
         if not name.startswith("_"):
             twin = getattr(maxpool_client.AsyncClient, name)
-            assert inspect.signature(method).parameters == inspect.signature(twin).parameters
+            parameters, its = (dict(inspect.signature(each).parameters) for each in (method, twin))
+            if name == "classify_many":  # AsyncClient takes async iterables, too
+                its["inputs"] = its["inputs"].replace(annotation=parameters["inputs"].annotation)
+            assert parameters == its
 
 
 def test_importing_it_loads_neither_pillow_nor_numpy() -> None:

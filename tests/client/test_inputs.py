@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from maxpool_client._inputs import load, recognise
 from PIL import Image
@@ -44,6 +45,14 @@ def test_a_pil_image_travels_as_png() -> None:
     encoded = load(recognise(Image.new("L", (2, 2))))
     assert isinstance(encoded, bytes)
     assert encoded.startswith(b"\x89PNG")
+
+
+def test_a_numpy_array_and_an_open_file_travel_as_pictures(folder: Path) -> None:
+    assert load(recognise(np.zeros((2, 3), np.uint8))).startswith(b"\x89PNG")  # type: ignore[arg-type]
+    with open("seven.png", "rb") as file:
+        assert load(recognise(file)) == b"seven"
+    with open("review") as text, pytest.raises(TypeError, match='open it with "rb"'):
+        recognise(text)
 
 
 @pytest.mark.parametrize("given", [7, None, bytearray(b"x"), {"image": 1}])

@@ -16,6 +16,9 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 def test_the_code_runs(block: str, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("seven.png").write_bytes(b"seven")
+    Path("digits").mkdir()
+    Path("digits/one.png").write_bytes(b"one")
+    Path("reviews.txt").write_text("a joy\na bore\n")
     exec(block.replace("http://127.0.0.1:8000", stand_in.url), {"__name__": "readme"})
 
 

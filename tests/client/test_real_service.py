@@ -5,7 +5,7 @@ from pathlib import Path
 
 import maxpool_client
 import pytest
-from maxpool_client import Client, Picture, Prediction, Refused, Sentence
+from maxpool_client import Client, Health, Picture, Prediction, Refused, Sentence
 from PIL import Image
 
 from .conftest import Caller
@@ -60,7 +60,7 @@ def test_what_the_service_refuses_is_raised(call: Caller, tiny_url: str) -> None
 
 
 def test_models_are_listed_and_described(call: Caller, tiny_url: str) -> None:
-    assert call(tiny_url, lambda c: c.ready()) is True
+    assert call(tiny_url, lambda c: c.health()) == Health(ready=True)
     assert [model.name for model in call(tiny_url, lambda c: c.models())] == ["colour", "length"]
     assert call(tiny_url, lambda c: c.model("colour")).labels == ("red", "green", "blue")
     with pytest.raises(maxpool_client.UnknownModel):

@@ -9,15 +9,17 @@ from ._errors import (
     ServerError,
     StatusError,
     TimedOut,
+    Unauthorized,
     UnexpectedAnswer,
     UnknownModel,
 )
-from ._types import Model, ModelDetail, Picture, Prediction, Refused, Score, Sentence
+from ._types import Health, Model, ModelDetail, Picture, Prediction, Refused, Score, Sentence
 
 __all__ = [
     "AsyncClient",
     "Client",
     "ConnectionFailed",
+    "Health",
     "InvalidInput",
     "MaxpoolError",
     "Model",
@@ -31,6 +33,7 @@ __all__ = [
     "ServerError",
     "StatusError",
     "TimedOut",
+    "Unauthorized",
     "UnexpectedAnswer",
     "UnknownModel",
 ]

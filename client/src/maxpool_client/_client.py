@@ -1,38 +1,52 @@
-"""Two shells around one Core: they send, load and sleep, and differ by `await`."""
+"""Two shells around one Core: they send, load, sleep and keep calls under way, and differ by `await`."""
 
 import asyncio
+import os
+import threading
 import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 import httpx2
 
-from ._core import Call, Core, Load, Pause
+from ._core import Call, Core, Load
 from ._inputs import Input
-from ._types import Model, ModelDetail, Prediction, Refused
+from ._progress import Progress
+from ._retries import Pause
+from ._stream import END, Begin, Emit, Finish, Pull, Stream, known_length, one_by_one, stream
+from ._types import Health, Model, ModelDetail, Prediction, Refused
 
 T = TypeVar("T")
 InputT = TypeVar("InputT", bound=Input)
 
 LOCAL = "http://127.0.0.1:8000"
+TIMEOUT = 30.0  # seconds
+PATIENCE = 60.0
+CONCURRENCY = 6  # requests
+MAX_RETRIES = 2
+# As many connections as calls are under way: httpx2 would let the hundred-first wait.
+LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
 
 
 class Client:
+    """`timeout` is of a whole call, retries and all, in seconds; None for ever. `api_key` is MAXPOOL_API_KEY's if not
+    given."""
+
     def __init__(
         self,
         base_url: str = LOCAL,
         *,
-        timeout: float | None = 30.0,
-        max_retries: int = 2,
+        api_key: str | None = None,
+        timeout: float | None = TIMEOUT,
+        max_retries: int = MAX_RETRIES,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self._core = Core(base_url, max_retries=max_retries)
-        self._http = httpx2.Client(timeout=timeout, transport=transport)
+        api_key = api_key or os.environ.get("MAXPOOL_API_KEY")
+        self._core = Core(base_url, timeout=timeout, max_retries=max_retries, api_key=api_key)
+        self._http = httpx2.Client(timeout=timeout, limits=LIMITS, transport=transport)
 
-    @overload
-    def classify(
-        self, model: str, input: Input, *, top_k: int | None = None, version: str | int | None = None
-    ) -> Prediction: ...
     @overload
     def classify(
         self,
@@ -41,20 +55,70 @@ class Client:
         *,
         top_k: int | None = None,
         version: str | int | None = None,
+        timeout: float | None = None,
     ) -> list[Prediction | Refused]: ...
-    def classify(self, model: str, input: Any, *, top_k: int | None = None, version: str | int | None = None) -> Any:
-        """Classify a picture (path, bytes, PIL image) or a sentence, or a list of either, in order."""
-        return self._drive(self._core.classify(model, input, top_k=top_k, version=version))
+    @overload
+    def classify(
+        self,
+        model: str,
+        input: Input,
+        *,
+        top_k: int | None = None,
+        version: str | int | None = None,
+        timeout: float | None = None,
+    ) -> Prediction: ...
+    def classify(
+        self,
+        model: str,
+        input: Any,
+        *,
+        top_k: int | None = None,
+        version: str | int | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Classify a picture (path, bytes, open file, PIL image, numpy array) or a sentence, or a list of either, in
+        order. `timeout` is the client's if not given."""
+        return self._drive(self._core.classify(model, input, top_k=top_k, version=version, timeout=timeout))
+
+    def classify_many(
+        self,
+        model: str,
+        inputs: Iterable[Any] | Input,
+        *,
+        top_k: int | None = None,
+        version: str | int | None = None,
+        timeout: float | None = None,
+        patience: float = PATIENCE,
+        concurrency: int = CONCURRENCY,
+        progress: bool = False,
+    ) -> Iterator[tuple[Any, Prediction | Refused]]:
+        """Each input of a folder, a pattern or any iterable, with its answer, in order and in constant memory.
+
+        A bad input is Refused and the next one follows. A service that is gone or busy is waited for up to `patience`
+        seconds, after which ConnectionFailed or Overloaded is raised; `timeout` is of each request.
+        """
+        bar = Progress(known_length(one_by_one(inputs))) if progress else None
+        call = stream(
+            self._core,
+            model,
+            top_k=top_k,
+            version=version,
+            timeout=timeout,
+            patience=patience,
+            concurrency=concurrency,
+            progress=bar,
+        )
+        return self._stream(call, one_by_one(inputs), concurrency, bar)
 
     def models(self) -> list[Model]:
         return self._drive(self._core.models())
 
-    def model(self, name: str) -> ModelDetail:
-        return self._drive(self._core.model(name))
+    def model(self, name: str, *, version: str | int | None = None) -> ModelDetail:
+        return self._drive(self._core.model(name, version))
 
-    def ready(self) -> bool:
+    def health(self) -> Health:
         """Whether the service takes work now. Raises ConnectionFailed where there is none."""
-        return self._drive(self._core.ready())
+        return self._drive(self._core.health())
 
     def close(self) -> None:
         self._http.close()
@@ -67,7 +131,7 @@ class Client:
     ) -> None:
         self.close()
 
-    def _drive(self, call: Call[T]) -> T:
+    def _drive(self, call: Call[T], stopped: threading.Event | None = None) -> T:
         answer: object = None
         while True:
             try:
@@ -77,7 +141,10 @@ class Client:
                 return result
             match step:
                 case Pause():
-                    time.sleep(step.seconds)
+                    if stopped is None:
+                        time.sleep(step.seconds)
+                    elif stopped.wait(step.seconds):
+                        raise CancelledError
                     answer = None
                 case Load():
                     answer = step.run()
@@ -87,23 +154,52 @@ class Client:
                     except httpx2.RequestError as error:
                         answer = error
 
+    def _stream(
+        self, call: Stream, inputs: Iterable[Any], concurrency: int, progress: Progress | None
+    ) -> Iterator[tuple[Any, Prediction | Refused]]:
+        given = iter(inputs)
+        stopped = threading.Event()
+        pool = ThreadPoolExecutor(concurrency, "maxpool")
+        answer: Any = None
+        try:
+            while True:
+                try:
+                    step = call.send(answer)
+                except StopIteration:
+                    return
+                answer = None
+                match step:
+                    case Pull():
+                        answer = next(given, END)
+                    case Begin():
+                        answer = pool.submit(self._drive, step.call, stopped)
+                    case Finish():
+                        answer = step.under_way.result()
+                    case Emit():
+                        yield from step.answers
+        finally:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+            if progress:
+                progress.close()
+
 
 class AsyncClient:
+    """As Client, with `await`."""
+
     def __init__(
         self,
         base_url: str = LOCAL,
         *,
-        timeout: float | None = 30.0,
-        max_retries: int = 2,
+        api_key: str | None = None,
+        timeout: float | None = TIMEOUT,
+        max_retries: int = MAX_RETRIES,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        self._core = Core(base_url, max_retries=max_retries)
-        self._http = httpx2.AsyncClient(timeout=timeout, transport=transport)
+        api_key = api_key or os.environ.get("MAXPOOL_API_KEY")
+        self._core = Core(base_url, timeout=timeout, max_retries=max_retries, api_key=api_key)
+        self._http = httpx2.AsyncClient(timeout=timeout, limits=LIMITS, transport=transport)
 
-    @overload
-    async def classify(
-        self, model: str, input: Input, *, top_k: int | None = None, version: str | int | None = None
-    ) -> Prediction: ...
     @overload
     async def classify(
         self,
@@ -112,22 +208,71 @@ class AsyncClient:
         *,
         top_k: int | None = None,
         version: str | int | None = None,
+        timeout: float | None = None,
     ) -> list[Prediction | Refused]: ...
+    @overload
     async def classify(
-        self, model: str, input: Any, *, top_k: int | None = None, version: str | int | None = None
+        self,
+        model: str,
+        input: Input,
+        *,
+        top_k: int | None = None,
+        version: str | int | None = None,
+        timeout: float | None = None,
+    ) -> Prediction: ...
+    async def classify(
+        self,
+        model: str,
+        input: Any,
+        *,
+        top_k: int | None = None,
+        version: str | int | None = None,
+        timeout: float | None = None,
     ) -> Any:
-        """Classify a picture (path, bytes, PIL image) or a sentence, or a list of either, in order."""
-        return await self._drive(self._core.classify(model, input, top_k=top_k, version=version))
+        """Classify a picture (path, bytes, open file, PIL image, numpy array) or a sentence, or a list of either, in
+        order. `timeout` is the client's if not given."""
+        return await self._drive(self._core.classify(model, input, top_k=top_k, version=version, timeout=timeout))
+
+    def classify_many(
+        self,
+        model: str,
+        inputs: AsyncIterable[Any] | Iterable[Any] | Input,
+        *,
+        top_k: int | None = None,
+        version: str | int | None = None,
+        timeout: float | None = None,
+        patience: float = PATIENCE,
+        concurrency: int = CONCURRENCY,
+        progress: bool = False,
+    ) -> AsyncIterator[tuple[Any, Prediction | Refused]]:
+        """Each input of a folder, a pattern or any iterable, async ones too, with its answer, in order and in constant
+        memory.
+
+        A bad input is Refused and the next one follows. A service that is gone or busy is waited for up to `patience`
+        seconds, after which ConnectionFailed or Overloaded is raised; `timeout` is of each request.
+        """
+        bar = Progress(known_length(one_by_one(inputs))) if progress else None
+        call = stream(
+            self._core,
+            model,
+            top_k=top_k,
+            version=version,
+            timeout=timeout,
+            patience=patience,
+            concurrency=concurrency,
+            progress=bar,
+        )
+        return self._stream(call, one_by_one(inputs), bar)
 
     async def models(self) -> list[Model]:
         return await self._drive(self._core.models())
 
-    async def model(self, name: str) -> ModelDetail:
-        return await self._drive(self._core.model(name))
+    async def model(self, name: str, *, version: str | int | None = None) -> ModelDetail:
+        return await self._drive(self._core.model(name, version))
 
-    async def ready(self) -> bool:
+    async def health(self) -> Health:
         """Whether the service takes work now. Raises ConnectionFailed where there is none."""
-        return await self._drive(self._core.ready())
+        return await self._drive(self._core.health())
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -159,3 +304,48 @@ class AsyncClient:
                         answer = await self._http.send(step)
                     except httpx2.RequestError as error:
                         answer = error
+
+    async def _stream(
+        self, call: Stream, inputs: Any, progress: Progress | None
+    ) -> AsyncIterator[tuple[Any, Prediction | Refused]]:
+        pull = puller(inputs)
+        under_way: set[asyncio.Task[Any]] = set()
+        answer: Any = None
+        try:
+            while True:
+                try:
+                    step = call.send(answer)
+                except StopIteration:
+                    return
+                answer = None
+                match step:
+                    case Pull():
+                        answer = await pull()
+                    case Begin():
+                        answer = asyncio.create_task(self._drive(step.call))
+                        under_way.add(answer)
+                    case Finish():
+                        under_way.discard(step.under_way)
+                        answer = await step.under_way
+                    case Emit():
+                        for each in step.answers:
+                            yield each
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+            if progress:
+                progress.close()
+
+
+def puller(inputs: Any) -> Callable[[], Any]:
+    """The next input, or END, of an iterable of either kind."""
+    if isinstance(inputs, AsyncIterable):
+        awaited = aiter(inputs)
+        return lambda: anext(awaited, END)
+    given = iter(inputs)
+
+    async def pull() -> Any:
+        return next(given, END)
+
+    return pull

@@ -3,7 +3,9 @@
 Nothing here waits, reads or sends, so retries, splitting and parsing are written once, for Client and AsyncClient.
 """
 
+import itertools
 import random
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -11,33 +13,26 @@ from urllib.parse import quote
 
 import httpx2
 
-from ._errors import InvalidInput, UnexpectedAnswer, failure, refusal, retry_after
-from ._inputs import Input, Source, load, recognise
-from ._types import Model, ModelDetail, Prediction, Refused, parse_answers, parse_model, parse_models
+from ._errors import InvalidInput, UnexpectedAnswer, failure, refusal, said
+from ._inputs import Input, load, recognise
+from ._requests import pictures, sentences, single
+from ._retries import Budget, Deadline, Pause, pause_before_retry
+from ._types import Health, Model, ModelDetail, Prediction, Refused, parse_answers, parse_model, parse_models
 
 T = TypeVar("T")
 
 MAX_INPUTS = 64  # in one request
-FIRST_PAUSE = 0.25  # seconds
-LONGEST_PAUSE = 8.0
-LONGEST_WAIT = 60.0  # a service that asks for more is not waited for
-RETRIED_STATUSES = (429, 502, 503, 504)
-RETRIED_ERRORS = (httpx2.NetworkError, httpx2.RemoteProtocolError)
-
-
-@dataclass(frozen=True)
-class Pause:
-    seconds: float
 
 
 @dataclass(frozen=True)
 class Load:
     """Read the files and encode the images: slow enough to keep off an event loop."""
 
-    sources: Sequence[Source]
+    sources: Sequence[Any]
+    load: Callable[[Any], Any] = load
 
-    def run(self) -> list[bytes | str]:
-        return [load(source) for source in self.sources]
+    def run(self) -> list[Any]:
+        return [self.load(source) for source in self.sources]
 
 
 Step: TypeAlias = httpx2.Request | Load | Pause
@@ -45,8 +40,26 @@ Step: TypeAlias = httpx2.Request | Load | Pause
 Call: TypeAlias = Generator[Step, Any, T]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Of one call. `timeout` is of the whole of it, retries and all; where there is `patience`, of each try, and a
+    service that is gone or busy is waited for so long: a long stream outlasts a restart."""
+
+    timeout: float | None  # seconds; None for none
+    patience: float | None = None
+
+
 class Core:
-    def __init__(self, base_url: str, *, max_retries: int, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float | None = None,
+        max_retries: int,
+        api_key: str | None = None,
+        jitter: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         try:
             url = httpx2.URL(base_url)
         except httpx2.InvalidURL as error:
@@ -55,9 +68,27 @@ class Core:
             raise ValueError(f"base_url is {base_url!r}: expected http://host:port or https://host")
         if max_retries < 0:
             raise ValueError(f"max_retries is {max_retries}: expected 0 or more")
+        self.headers = {"accept": "application/json", "user-agent": "maxpool-client"}
+        if api_key:
+            if not (api_key.isascii() and api_key.isprintable()):
+                raise ValueError("api_key has characters that no header can carry: expected printable ASCII")
+            self.headers["authorization"] = f"Bearer {api_key}"
         self._base_url = base_url.rstrip("/")
+        self._timeout = positive("timeout", timeout)
         self._max_retries = max_retries
+        self._budget = Budget()
         self._jitter = jitter
+        self._clock = clock
+
+    def limits(self, timeout: float | None, patience: float | None = None) -> Limits:
+        """Raises ValueError for a timeout that is none."""
+        return Limits(self._timeout if timeout is None else positive("timeout", timeout), patience)
+
+    def predict_url(self, model: str, *, version: str | int | None, top_k: int | None) -> httpx2.URL:
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k is {top_k}: expected 1 or more")
+        url = httpx2.URL(f"{self._model_url(model, version)}/predict")
+        return url if top_k is None else url.copy_set_param("top_k", top_k)
 
     def classify(
         self,
@@ -66,18 +97,14 @@ class Core:
         *,
         top_k: int | None,
         version: str | int | None,
+        timeout: float | None,
     ) -> Call[Any]:
         """A Prediction for one input; for a list, a list with a Prediction or Refused for each."""
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k is {top_k}: expected 1 or more")
-        place = f"/versions/{quote(str(version), safe='')}" if version is not None else ""
-        url = httpx2.URL(f"{self._base_url}/v1/models/{quote(model, safe='')}{place}/predict")
-        if top_k is not None:
-            url = url.copy_set_param("top_k", top_k)
-
+        url = self.predict_url(model, version=version, top_k=top_k)
+        limits = self.limits(timeout)
         if not isinstance(given, list | tuple):
             loaded = yield Load([recognise(given)])
-            return (yield from self._predict(single(url, loaded[0]), 1))[0]
+            return (yield from self.predict(single(url, loaded[0], self.headers), 1, limits))[0]
 
         sources = [recognise(one) for one in given]
         if len({isinstance(source, str) for source in sources}) > 1:
@@ -85,30 +112,40 @@ class Core:
         answers: list[Prediction | Refused] = []
         for start in range(0, len(sources), MAX_INPUTS):
             loaded = yield Load(sources[start : start + MAX_INPUTS])
-            answers += yield from self._predict_many(url, loaded)
+            answers += yield from self._predict_many(url, loaded, limits)
         return answers
 
     def models(self) -> Call[list[Model]]:
-        response = yield from self._send(httpx2.Request("GET", f"{self._base_url}/v1/models", headers=HEADERS))
-        return parsed(response, parse_models)
+        request = httpx2.Request("GET", f"{self._base_url}/v1/models", headers=self.headers)
+        return parsed((yield from self._send(request, self.limits(None))), parse_models)
 
-    def model(self, name: str) -> Call[ModelDetail]:
-        url = f"{self._base_url}/v1/models/{quote(name, safe='')}"
-        response = yield from self._send(httpx2.Request("GET", url, headers=HEADERS))
-        return parsed(response, parse_model)
+    def model(self, name: str, version: str | int | None = None, limits: Limits | None = None) -> Call[ModelDetail]:
+        request = httpx2.Request("GET", self._model_url(name, version), headers=self.headers)
+        return parsed((yield from self._send(request, limits or self.limits(None))), parse_model)
 
-    def ready(self) -> Call[bool]:
-        # One look, no retries: who asks whether it is ready wants to know about now.
-        answer = yield httpx2.Request("GET", f"{self._base_url}/readyz", headers=HEADERS)
+    def health(self) -> Call[Health]:
+        # One look, no retries: who asks how it is wants to know about now.
+        request = httpx2.Request("GET", f"{self._base_url}/readyz", headers=self.headers)
+        Deadline(self._timeout, self._clock).stamp(request)
+        answer = yield request
         if isinstance(answer, httpx2.RequestError):
             raise failure(answer) from answer
-        if answer.is_success or answer.status_code == 503:
-            return bool(answer.is_success)
+        if answer.status_code == 503:
+            return Health(ready=False, reason=said(answer))
+        if answer.is_success:
+            return Health(ready=True)
         raise refusal(answer)
 
-    def _predict_many(self, url: httpx2.URL, loaded: list[Any]) -> Call[list[Prediction | Refused]]:
+    def predict(self, request: httpx2.Request, count: int, limits: Limits) -> Call[list[Prediction | Refused]]:
+        answers = parsed((yield from self._send(request, limits)), parse_answers)
+        if len(answers) != count:
+            raise UnexpectedAnswer(f"{count} inputs were sent, {len(answers)} answered", request=request)
+        return answers
+
+    def _predict_many(self, url: httpx2.URL, loaded: list[Any], limits: Limits) -> Call[list[Prediction | Refused]]:
+        several = sentences if isinstance(loaded[0], str) else pictures
         try:
-            return (yield from self._predict(several(url, loaded), len(loaded)))
+            return (yield from self.predict(several(url, loaded, self.headers), len(loaded), limits))
         except InvalidInput as error:
             # The service answers a lone bad input with an error: in a list it takes its place like any other.
             if len(loaded) == 1 and error.status != 415:
@@ -116,55 +153,44 @@ class Core:
             if len(loaded) == 1 or error.status != 413:
                 raise
         half = len(loaded) // 2  # too large together is not too large apart
-        first = yield from self._predict_many(url, loaded[:half])
-        return first + (yield from self._predict_many(url, loaded[half:]))
+        first = yield from self._predict_many(url, loaded[:half], limits)
+        return first + (yield from self._predict_many(url, loaded[half:], limits))
 
-    def _predict(self, request: httpx2.Request, count: int) -> Call[list[Prediction | Refused]]:
-        response = yield from self._send(request)
-        answers = parsed(response, parse_answers)
-        if len(answers) != count:
-            raise UnexpectedAnswer(f"{count} inputs were sent, {len(answers)} answered", request=request)
-        return answers
-
-    def _send(self, request: httpx2.Request) -> Call[httpx2.Response]:
-        for attempt in range(self._max_retries + 1):
+    def _send(self, request: httpx2.Request, limits: Limits) -> Call[httpx2.Response]:
+        deadline = Deadline(limits.timeout, self._clock)
+        for attempt in itertools.count():
+            if limits.patience is not None:
+                deadline = Deadline(limits.timeout, self._clock)
+            deadline.stamp(request)
             answer: httpx2.Response | httpx2.RequestError = yield request
-            pause = self._pause(answer, attempt)
-            if pause is None or attempt == self._max_retries:
+            if isinstance(answer, httpx2.Response) and answer.is_success:
+                self._budget.earn()
+                return answer
+            if attempt == 0:  # only now is anything amiss
+                patience = Deadline(limits.patience, self._clock)
+            pause = pause_before_retry(answer, attempt, self._jitter)
+            if pause is None:
+                break
+            if limits.patience is not None:
+                if pause.seconds >= patience.left():
+                    break
+            # Who must be answered by then is told what happened now, not after a pause that leaves no time.
+            elif attempt >= self._max_retries or pause.seconds >= deadline.left() or not self._budget.spend():
                 break
             yield pause
         if isinstance(answer, httpx2.RequestError):
             raise failure(answer) from answer
-        if not answer.is_success:
-            raise refusal(answer)
-        return answer
+        raise refusal(answer)
 
-    def _pause(self, answer: httpx2.Response | httpx2.RequestError, attempt: int) -> Pause | None:
-        """How long to wait before asking again; None when that would not help."""
-        backoff = min(FIRST_PAUSE * 2.0**attempt, LONGEST_PAUSE) * (1 - self._jitter() / 2)
-        if isinstance(answer, httpx2.RequestError):
-            return Pause(backoff) if isinstance(answer, RETRIED_ERRORS) else None
-        if answer.status_code not in RETRIED_STATUSES:
-            return None
-        # On top of what was asked for, or all who were turned away come back at the same moment.
-        asked = retry_after(answer) or 0.0
-        return Pause(asked + backoff) if asked <= LONGEST_WAIT else None
+    def _model_url(self, name: str, version: str | int | None) -> str:
+        place = f"/versions/{quote(str(version), safe='')}" if version is not None else ""
+        return f"{self._base_url}/v1/models/{quote(name, safe='')}{place}"
 
 
-HEADERS = {"accept": "application/json", "user-agent": "maxpool-client"}
-
-
-def single(url: httpx2.URL, loaded: bytes | str) -> httpx2.Request:
-    """The fast road: the picture or sentence is the body."""
-    kind = "text/plain; charset=utf-8" if isinstance(loaded, str) else "application/octet-stream"
-    return httpx2.Request("POST", url, content=loaded, headers={**HEADERS, "content-type": kind})
-
-
-def several(url: httpx2.URL, loaded: Sequence[Any]) -> httpx2.Request:
-    if isinstance(loaded[0], str):
-        return httpx2.Request("POST", url, json={"inputs": loaded}, headers=HEADERS)
-    files = [("inputs", (str(place), encoded, "application/octet-stream")) for place, encoded in enumerate(loaded)]
-    return httpx2.Request("POST", url, files=files, headers=HEADERS)
+def positive(name: str, seconds: float | None) -> float | None:
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"{name} is {seconds}: expected more than 0 seconds")
+    return seconds
 
 
 def parsed(response: httpx2.Response, parse: Callable[[httpx2.Response], T]) -> T:

@@ -6,6 +6,7 @@ MaxpoolError
   - UnexpectedAnswer         something answered, but not as Maxpool does
   - StatusError              the service said no
     - InvalidInput           400, 413, 415
+    - Unauthorized           401, 403
     - UnknownModel           404
     - Overloaded             429, 503
     - ServerError            500 and up
@@ -55,6 +56,10 @@ class InvalidInput(StatusError):
     """The input is not what the model takes."""
 
 
+class Unauthorized(StatusError):
+    """The service wants an API key, or another one."""
+
+
 class UnknownModel(StatusError):
     """The service has no model, or no version, of that name."""
 
@@ -84,6 +89,8 @@ def refusal(response: httpx2.Response) -> StatusError:
     message, status, request = said(response), response.status_code, response.request
     if status in (400, 413, 415):
         return InvalidInput(message, status=status, request=request)
+    if status in (401, 403):
+        return Unauthorized(message, status=status, request=request)
     if status == 404:
         return UnknownModel(message, status=status, request=request)
     if status in (429, 503):

@@ -52,7 +52,17 @@ class Refused:
     """In place of a prediction, for one bad input among many."""
 
     error: str
-    code: int
+    code: int | None  # the HTTP status it would have had alone; None for what was never sent or never answered
+    # What was raised for it on this side, if anything was: a FileNotFoundError, a TimedOut.
+    cause: Exception | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Health:
+    """Of a service that answers, and so is alive."""
+
+    ready: bool
+    reason: str | None = None  # why it is not ready
 
 
 @dataclass(frozen=True)
