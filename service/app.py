@@ -107,7 +107,7 @@ class Application(FastAPI):
 
     def add_road(self, paths: tuple[str, ...], road: Road) -> None:
         for path in paths:
-            self.router.routes.append(Route(path, road, methods=["POST"], include_in_schema=False))
+            self.router.routes.append(Route(path, road, methods=road.methods, include_in_schema=False))
             pattern, _, _ = compile_path(path)
             self._roads.append((pattern, road))
 

@@ -9,6 +9,7 @@ from service.errors import SettingsError
 from service.images import MAX_PIXELS
 
 PREFIX = "MAXPOOL_"
+DIALECTS = ("oip", "kserve", "huggingface", "torchserve", "sagemaker", "tei")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Settings:
     timeout_seconds: int = 30  # from the head of a request to its answer; a client may ask for less
     reload_seconds: int = 5  # between two looks for new versions in the models folder; 0: none after the start
     grace_seconds: int = 30  # for requests under way when the process is told to stop
+    dialects: str = ",".join(DIALECTS)  # spoken beside our own, by commas
+    default_model: str = ""  # for paths that name none: one, or by commas one for pictures and one for sentences
+    predict_route: str = ""  # one more path for predictions by that model, as Vertex AI wants it
+    health_route: str = ""  # one more path for readiness
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -39,6 +44,20 @@ class Settings:
             self._require(name, getattr(self, name) <= 65_535, "at most 65535")
         self._require("log_level", self.log_level in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}")
 
+        unknown = set(self.spoken) - set(DIALECTS)
+        self._require("dialects", not unknown, f"of {', '.join(DIALECTS)}")
+        for name in ("predict_route", "health_route"):
+            route = getattr(self, name)
+            self._require(name, not route or route.startswith("/"), "a path from / on")
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        return words(self.dialects)
+
+    @property
+    def default_models(self) -> tuple[str, ...]:
+        return words(self.default_model)
+
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:
             raise SettingsError(f"{PREFIX}{name.upper()} is {getattr(self, name)}: expected {expected}")
@@ -48,6 +67,9 @@ class Settings:
         """Raises SettingsError naming the variable, its value and what was expected."""
         kinds: dict[str, type] = {field.name: type(getattr(cls, field.name)) for field in fields(cls)}
         given: dict[str, Any] = {}
+        for variable, name in OF_VERTEX.items():
+            if variable in environ:
+                environ = {PREFIX + name.upper(): environ[variable], **environ}
         for variable, text in environ.items():
             if not variable.startswith(PREFIX):
                 continue
@@ -67,5 +89,11 @@ class Settings:
         return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
+def words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+
+
+# What Vertex AI sets in a container.
+OF_VERTEX = {"AIP_HTTP_PORT": "port", "AIP_PREDICT_ROUTE": "predict_route", "AIP_HEALTH_ROUTE": "health_route"}
 OF_OTHERS = {"MAXPOOL_API_KEY", "MAXPOOL_DATA", "MAXPOOL_URL"}  # of scripts and of the client
 LOG_LEVELS = ("debug", "info", "warning", "error")

@@ -126,6 +126,19 @@ class Registry:
             raise UnknownModel(f"model {name!r} has no version {version!r}: there are {', '.join(of_name)}")
         raise UnknownModel(f"no model is called {name!r}: there are {', '.join(self._models) or 'none'}")
 
+    def default(self, names: tuple[str, ...], task: str | None) -> Model:
+        """The first of the names that has the task, or the only model that has it. Raises UnknownModel."""
+        models = {model.spec.name: model for model in self if task in (None, model.spec.task)}
+        for name in names:
+            if name in models:
+                return models[name]
+        if len(models) == 1:
+            return next(iter(models.values()))
+        raise UnknownModel(
+            f"the path names no model, and there are {len(models)} that could be meant ({', '.join(models)}): set "
+            "MAXPOOL_DEFAULT_MODEL"
+        )
+
     def __iter__(self) -> Iterator[Model]:
         """The highest version of each model."""
         return (next(reversed(of_name.values())) for of_name in self._models.values())

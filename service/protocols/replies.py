@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from service.engine.model import Predictions
@@ -75,9 +74,9 @@ def error_headers(error: MaxpoolError) -> dict[str, str]:
     return {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else {}
 
 
-async def send_error(send: Send, error: MaxpoolError) -> None:
+async def send_error(send: Send, error: MaxpoolError, body: bytes) -> None:
     headers = [(name.encode(), value.encode()) for name, value in error_headers(error).items()]
-    await send_reply(send, error.status, Reply(orjson.dumps({"error": str(error)}), headers=headers))
+    await send_reply(send, error.status, Reply(body, headers=headers))
 
 
 def server_timing(predictions: Predictions) -> Header:

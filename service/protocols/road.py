@@ -3,7 +3,9 @@
 import logging
 import time
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from service.engine.model import Model
@@ -30,6 +32,21 @@ class Road(ABC):
         # More than the queue holds could never be admitted, however often it is tried.
         self._max_inputs = min(settings.max_inputs, settings.queue_rows)
 
+    methods: ClassVar[tuple[str, ...]] = ("POST",)
+    task: ClassVar[str | None] = None  # of the models that a path without a model's name can mean
+
+    def _find(self, path: dict[str, str]) -> Model:
+        """Raises UnknownModel, Unavailable."""
+        if "name" in path:
+            return self._registry.find(path["name"], path.get("version"))
+        return self._registry.default(self._settings.default_models, self.task)
+
+    def _error_body(self, error: MaxpoolError) -> bytes:
+        return orjson.dumps({"error": str(error)})
+
+    async def _refuse(self, send: Send, error: MaxpoolError) -> None:
+        await send_error(send, error, self._error_body(error))
+
     @abstractmethod
     async def _answer(self, model: Model, scope: Scope, body: bytes, schedule: Schedule) -> Reply:
         """Raises MaxpoolError."""
@@ -38,8 +55,7 @@ class Road(ABC):
         model: Model | None = None
         start = time.perf_counter()
         try:
-            path = scope["path_params"]
-            model = self._registry.find(path["name"], path.get("version"))
+            model = self._find(scope["path_params"])
             schedule = read_schedule(scope, start, longest=self._settings.timeout_seconds)
             body = await read_body(scope, receive, max_bytes=self._settings.max_body_bytes)
             start = time.perf_counter()
@@ -50,7 +66,7 @@ class Road(ABC):
             return
         except Exception as error:
             status = status_of(error)
-            await send_error(send, refusal(error, self._metrics, scope["path"]))
+            await self._refuse(send, refusal(error, self._metrics, scope["path"]))
         else:
             status = 200
             await send_reply(send, 200, reply)
