@@ -1,4 +1,4 @@
-"""What the dialects share: predictions, whole or not, and their labels as Hugging Face's clients and others read them."""
+"""What the dialects share: predictions without an error among them, and their labels as most clients read them."""
 
 from collections.abc import Sequence
 from typing import Any

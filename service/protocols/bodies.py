@@ -65,13 +65,19 @@ def check_charset(options: dict[bytes, bytes]) -> None:
         raise UnsupportedInput(f"charset {charset!r} is not taken here: send UTF-8")
 
 
-def read_json(body: bytes, *, pictures: bool) -> Inputs:
+def read_object(body: bytes, expected: str) -> dict[str, Any]:
+    """A JSON object. Raises InvalidInput."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"the body is not valid JSON ({error}): {JSON_EXPECTED}") from None
+        raise InvalidInput(f"the body is not valid JSON ({error}): {expected}") from None
     if not isinstance(document, dict):
-        raise InvalidInput(f"the body is not a JSON object: {JSON_EXPECTED}")
+        raise InvalidInput(f"the body is not a JSON object: {expected}")
+    return document
+
+
+def read_json(body: bytes, *, pictures: bool) -> Inputs:
+    document = read_object(body, JSON_EXPECTED)
     if unknown := document.keys() - {"inputs"}:
         raise InvalidInput(f"unknown field {', '.join(map(repr, sorted(unknown)))}: {JSON_EXPECTED}")
     if "inputs" not in document:

@@ -11,6 +11,7 @@ import maxpool_client
 import pytest
 
 from tests.conftest import ROOT, answers, free_port, wait_until
+
 from .conftest import Caller, all_of
 
 COUNT = 6000

@@ -1,0 +1,76 @@
+"""Hugging Face's inference API: POST /models/{name}, as its Python and JavaScript clients send it.
+
+A picture as it is, whatever its content type or without one; or {"inputs": …, "parameters": {"top_k": …}} with its
+base64 or with a sentence. Labels come flat for a picture, and in a list of lists for sentences.
+"""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import orjson
+from starlette.types import Scope
+
+from service.engine.model import Model
+from service.engine.rows import Input
+from service.engine.schedule import Schedule
+from service.errors import InputTooLarge, InvalidInput, MaxpoolError
+from service.protocols.answers import Json, check_function, labelled, read_top_k, whole
+from service.protocols.bodies import parse_content_type, read_object, unpack
+from service.protocols.replies import Reply, header, server_timing
+from service.protocols.road import Road
+from service.sentences import read_sentence
+from service.spec import ImageInput
+
+SHORT_BODY = 64 * 1024
+PICTURE_LABELS = 5  # of a picture unless top_k says otherwise; of a sentence all
+EXPECTED = 'expected {"inputs": …}, or a picture as it is'
+
+
+class Pipeline(Road):
+    """Image classification or text classification."""
+
+    async def _answer(self, model: Model, scope: Scope, body: bytes, schedule: Schedule) -> Reply:
+        media, _ = parse_content_type(header(scope, b"content-type"))
+        pictures = isinstance(model.spec.input, ImageInput)
+        top_k = PICTURE_LABELS if pictures else len(model.spec.labels)
+        if media == "application/json" or body[:1] == b"{":
+            read = partial(self._read, model, body, top_k)
+            if len(body) <= SHORT_BODY:
+                inputs, single, top_k = read()
+            else:
+                inputs, single, top_k = await asyncio.get_running_loop().run_in_executor(self._registry.readers, read)
+        else:
+            inputs, single = [body if pictures else read_sentence(body)], True
+        predictions = await model.predict(inputs, schedule)
+        answers = [labelled(model, each, top_k) for each in whole(predictions.answers, "input")]
+        shown: Any = answers[0] if pictures and single else answers
+        return Reply(orjson.dumps(shown), headers=[server_timing(predictions)])
+
+    def _read(self, model: Model, body: bytes, otherwise: int) -> tuple[list[Input], bool, int]:
+        """The inputs, whether there is one that came alone, and how many labels. Raises InvalidInput, InputTooLarge."""
+        document = read_object(body, EXPECTED)
+        parameters = document.get("parameters") or {}
+        if not isinstance(parameters, dict):
+            raise InvalidInput("parameters is no JSON object")
+        check_function(parameters, model)
+        if "inputs" not in document:
+            raise InvalidInput(f"inputs is missing: {EXPECTED}")
+        given = document["inputs"]
+        elements = given if isinstance(given, list) else [given]
+        if not elements:
+            raise InvalidInput("inputs is empty: expected at least one")
+        if len(elements) > self._max_inputs:
+            raise InputTooLarge(f"there are {len(elements)} inputs: at most {self._max_inputs}; send several requests")
+        inputs: list[Input] = []
+        for index, element in enumerate(elements):
+            try:
+                inputs.append(unpack(element, isinstance(model.spec.input, ImageInput)))
+            except MaxpoolError as error:
+                raise type(error)(f"input {index}: {error}") from None
+        return inputs, not isinstance(given, list), read_top_k(parameters, otherwise)
+
+
+def request_of(model: Model, example: str) -> Json:
+    """For the OpenAPI document."""
+    return {"inputs": example, "parameters": {"top_k": 2}}

@@ -1,0 +1,72 @@
+"""text-embeddings-inference: POST /predict {"inputs": "a sentence"} or {"inputs": [["one"], ["another"]]}.
+
+A list of two strings is a pair there, for models that compare; none of ours does.
+"""
+
+from typing import Any
+
+import orjson
+from starlette.types import Scope
+
+from service.engine.model import Model
+from service.engine.rows import Input
+from service.engine.schedule import Schedule
+from service.errors import InputTooLarge, InvalidInput, MaxpoolError, Unavailable
+from service.protocols.answers import Json, labelled, whole
+from service.protocols.bodies import read_object
+from service.protocols.replies import Reply, server_timing
+from service.protocols.road import Road
+from service.spec import SentenceInput
+
+EXPECTED = 'expected {"inputs": "a sentence"}, or {"inputs": [["one"], ["another"]]}'
+FLAGS = ("raw_scores", "truncate")
+
+
+class PredictSentences(Road):
+    task = "sentence-classification"
+
+    async def _answer(self, model: Model, scope: Scope, body: bytes, schedule: Schedule) -> Reply:
+        document = read_object(body, EXPECTED)
+        flags = {name: read_flag(document, name) for name in FLAGS}
+        if flags["raw_scores"]:
+            raise InvalidInput(f"raw_scores is true: this model gives {model.spec.scores}, or leave it out")
+        given = document.get("inputs")
+        batch = isinstance(given, list) and any(isinstance(element, list) for element in given)
+        elements = given if batch and isinstance(given, list) else [given]
+        if len(elements) > self._max_inputs:
+            raise InputTooLarge(f"there are {len(elements)} inputs: at most {self._max_inputs}; send several requests")
+        sentences: list[Input] = [read_sequence(element) for element in elements]
+        if flags["truncate"] and isinstance(model.spec.input, SentenceInput):
+            longest = model.spec.input.max_characters
+            sentences = [sentence[:longest] for sentence in sentences]
+        predictions = await model.predict(sentences, schedule)
+        answers = [labelled(model, each, len(model.spec.labels)) for each in whole(predictions.answers, "input")]
+        return Reply(orjson.dumps(answers if batch else answers[0]), headers=[server_timing(predictions)])
+
+    def _error_body(self, error: MaxpoolError) -> bytes:
+        kinds = {413: "validation", 429: "overloaded", 503: "overloaded", 504: "overloaded"}
+        kind = "unhealthy" if type(error) is Unavailable else kinds.get(error.status, "validation")
+        return orjson.dumps({"error": str(error), "error_type": "backend" if error.status == 500 else kind})
+
+
+def read_sequence(given: Any) -> str:
+    """ "a sentence" or ["a sentence"]. Raises InvalidInput."""
+    if isinstance(given, list) and len(given) == 1:
+        given = given[0]
+    if isinstance(given, list):
+        raise InvalidInput(f"a list of {len(given)} is a pair or nothing, and this model takes sentences: {EXPECTED}")
+    if not isinstance(given, str):
+        raise InvalidInput(f"an input is a JSON {type(given).__name__}: {EXPECTED}")
+    return given
+
+
+def read_flag(document: Json, name: str) -> bool:
+    value = document.get(name)
+    if not isinstance(value, bool | None):
+        raise InvalidInput(f"{name} is {str(value)[:32]}: expected true or false")
+    return bool(value)
+
+
+def request_of(model: Model, example: str) -> Json:
+    """For the OpenAPI document."""
+    return {"inputs": example}
