@@ -91,12 +91,18 @@ class InferenceService:
         if self._stopping:
             return refuse(context, Unavailable(STOPPING))
         try:
-            schedule = within(self._settings.timeout_seconds)
-            if (left := context.time_remaining()) is not None:
-                schedule.shorten(schedule.arrived + left)
+            schedule = self._schedule(context)
             return serialized(await self._answer(await self._read(body), len(body), schedule))
         except MaxpoolError as error:
             return refuse(context, error)
+
+    def _schedule(self, context: Context) -> Schedule:
+        """From now on, the least of the call's own deadline and what the service gives a request."""
+        schedule = within(self._settings.timeout_seconds)
+        seconds: float | None = context.time_remaining()
+        if seconds is not None:
+            schedule.shorten(schedule.arrived + seconds)
+        return schedule
 
     async def _read(self, body: bytes) -> Message:
         """Raises MaxpoolError."""
@@ -153,7 +159,7 @@ class InferenceService:
         async def read() -> None:
             try:
                 async for body in requests:
-                    await under_way.put(asyncio.create_task(self._streamed(body)))
+                    await under_way.put(asyncio.create_task(self._streamed(body, self._schedule(context))))
             finally:
                 await under_way.put(None)
 
@@ -167,17 +173,19 @@ class InferenceService:
                 yield await answer
         finally:
             reading.cancel()
+            while not under_way.empty():  # the client is gone
+                if unwanted := under_way.get_nowait():
+                    unwanted.cancel()
         if self._stopping:
             refuse(context, Unavailable(STOPPING))
 
-    async def _streamed(self, body: bytes) -> bytes:
+    async def _streamed(self, body: bytes, schedule: Schedule) -> bytes:
         kind = message_class("ModelStreamInferResponse")
         try:
             message = await self._read(body)
         except MaxpoolError as error:
             return serialized(kind(error_message=str(error)))
         try:
-            schedule = within(self._settings.timeout_seconds)
             return serialized(kind(infer_response=await self._answer(message, len(body), schedule)))
         except MaxpoolError as error:
             return serialized(kind(error_message=str(error), infer_response={"id": message.id}))

@@ -23,6 +23,7 @@ class Restarted:
         self.url = f"http://127.0.0.1:{self.port}"
         self._environ = os.environ | {
             "MAXPOOL_PORT": str(self.port),
+            "MAXPOOL_GRPC_PORT": "0",
             "MAXPOOL_MODELS": str(models),
             "MAXPOOL_WORKERS": "2",
         }

@@ -15,12 +15,14 @@ from typing import Any
 
 import grpc
 import httpx2
+import numpy as np
 import pytest
 
 from service.protocols.oip_messages import COMPILED
-from tests.conftest import ROOT, children, free_port, serving, started, two_workers
+from tests.conftest import ROOT, children, eventually, free_port, serving, started, two_workers
 from tests.service.protocols.calls import Stub, pixels_in, request, scores
 from tests.service.protocols.infer import RED_BLUE
+from tests.service.test_deadlines import counted, write_slow
 
 ASKED = request(model_name="colour", **pixels_in(RED_BLUE)).SerializeToString()
 ALONE = [("grpc.use_local_subchannel_pool", 1)]  # a connection for each channel
@@ -134,6 +136,35 @@ def test_a_full_queue_says_when_to_come_again(tiny_models: Path) -> None:
     late = calls[codes.index(grpc.StatusCode.UNAVAILABLE)]
     assert "queue is full" in late.details()
     assert ("grpc-retry-pushback-ms", "1000") in [tuple(each) for each in late.trailing_metadata()]
+
+
+def test_deadlines_and_clients_that_went_away(tmp_path: Path) -> None:
+    """A model that takes a good part of a second a row."""
+    write_slow(tmp_path / "slow" / "1")
+    port = free_port()
+    fields = {"model_name": "slow", **pixels_in(RED_BLUE[:1])}
+    with serving(models=tmp_path, workers=1, grpc_port=port) as url, connected(port) as (stub,):
+        assert scores(stub.ModelInfer(**fields)).argmax() == 0
+        with pytest.raises(grpc.RpcError) as late:
+            stub.ModelInfer(**fields, parameters={"timeout": {"int64_param": 30_000}})
+        assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        calls = [stub.raw("ModelInfer").future(request(**fields).SerializeToString()) for _ in range(20)]
+        time.sleep(0.1)
+        for call in calls:
+            call.cancel()
+        eventually(lambda: counted(url, "maxpool_cancelled_total") >= 12)  # the others were in the lanes
+
+
+def test_a_call_that_is_run_at_the_stop_is_answered(tmp_path: Path) -> None:
+    write_slow(tmp_path / "slow" / "1")
+    port = free_port()
+    with started(tmp_path, workers=1, MAXPOOL_GRPC_PORT=str(port)) as (pid, _), connected(port) as (stub,):
+        call = stub.raw("ModelInfer").future(
+            request(model_name="slow", **pixels_in(np.tile(RED_BLUE, (3, 1, 1, 1)))).SerializeToString(), timeout=60
+        )
+        time.sleep(0.2)  # well under way, and longer than the server refuses before it ends
+        os.kill(pid, signal.SIGTERM)
+        assert code_of(call) is grpc.StatusCode.OK
 
 
 def test_without_a_port_the_library_is_not_even_there(tiny_models: Path) -> None:
