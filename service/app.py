@@ -25,11 +25,10 @@ from service.engine.registry import Registry
 from service.engine.session import choose_provider
 from service.errors import BUG, MaxpoolError, SettingsError
 from service.metrics import Metrics
+from service.protocols import dialects
 from service.protocols.catalog import catalog
 from service.protocols.native import Predict
-from service.protocols.oip import Infer
 from service.protocols.oip_catalog import oip_catalog
-from service.protocols.oip_openapi import INFER_PATHS, infer_paths
 from service.protocols.openapi import PREDICT_PATHS, predict_paths
 from service.protocols.replies import error_headers
 from service.protocols.road import Road
@@ -83,10 +82,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.registry = registry
     app.state.metrics = metrics
     patch_fastapi(app, title="Maxpool", redirect_from_root_to_docs=False)
-    for paths, road in ((PREDICT_PATHS, Predict), (INFER_PATHS, Infer)):
+    own: list[tuple[tuple[str, ...], type[Road]]] = [(PREDICT_PATHS, Predict)]
+    for paths, road in own + dialects.roads(settings):
         app.add_road(paths, road(registry, settings, metrics))
-    app.include_router(catalog(registry, metrics))
-    app.include_router(oip_catalog(registry, settings, metrics))
+    app.include_router(catalog(registry, metrics, settings))
+    if "oip" in settings.spoken:
+        app.include_router(oip_catalog(registry, settings, metrics))
     add_error_handlers(app)
 
     described_by_fastapi = app.openapi
@@ -94,7 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     def openapi() -> dict[str, Any]:
         schema = described_by_fastapi()
         models = list(registry)
-        schema["paths"] = {**predict_paths(models), **infer_paths(models), **schema["paths"]}
+        schema["paths"] = {**predict_paths(models), **dialects.paths(settings, models), **schema["paths"]}
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -147,7 +147,14 @@ class Registry:
         """Every version, served or refused."""
         served = [status(model) for of_name in self._models.values() for model in of_name.values()]
         return served + [
-            {"name": r.name, "version": r.version, "task": None, "status": "refused", "reason": r.reason}
+            {
+                "name": r.name,
+                "version": r.version,
+                "task": None,
+                "status": "refused",
+                "ready": False,
+                "reason": r.reason,
+            }
             for r in self.refused
         ]
 
@@ -169,6 +176,7 @@ def status(model: Model) -> dict[str, Any]:
         "version": spec.version,
         "task": spec.task,
         "status": "ready",
+        "ready": True,
         "provider": model.provider,
         "plan": asdict(model.plan),
     }

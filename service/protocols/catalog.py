@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from service.engine.model import Plan
 from service.engine.registry import Registry, status
 from service.metrics import Metrics
+from service.settings import Settings
 from service.spec import ModelSpec
 
 
@@ -18,6 +19,7 @@ class ModelStatus(BaseModel):
     version: str
     task: str | None = Field(description="null for a model that was refused")
     status: str = Field(description="ready, or refused with a reason")
+    ready: bool = Field(description="the same, as KServe's first protocol has it")
     provider: str | None = Field(None, description="the execution provider in use")
     plan: Plan | None = Field(None, description="how its batches are run, from what they cost when it was loaded")
     reason: str | None = None
@@ -36,7 +38,7 @@ class Failure(BaseModel):
     error: str
 
 
-def catalog(registry: Registry, metrics: Metrics) -> APIRouter:
+def catalog(registry: Registry, metrics: Metrics, settings: Settings) -> APIRouter:
     router = APIRouter()
     missing: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "no such model"}}
 
@@ -64,6 +66,23 @@ def catalog(registry: Registry, metrics: Metrics) -> APIRouter:
     async def ready() -> Response:
         """Every model in the folder is loaded and proven."""
         return JSONResponse({"status": "ready"}) if registry.ready else not_ready(registry)
+
+    if {"torchserve", "sagemaker"} & set(settings.spoken):
+
+        @router.get("/ping", tags=["health"], responses={503: {"model": Failure, "description": "not ready"}})
+        async def ping() -> Response:
+            """Readiness, as TorchServe and SageMaker ask for it."""
+            return JSONResponse({"status": "Healthy"}) if registry.ready else not_ready(registry)
+
+    if "kserve" in settings.spoken:
+
+        @router.get("/", tags=["health"])
+        async def alive() -> dict[str, str]:
+            """The process answers, as KServe's first protocol asks."""
+            return {"status": "alive"}
+
+    if settings.health_route:
+        router.get(settings.health_route, tags=["health"], name="ready on Vertex AI")(ready)
 
     @router.get("/metrics", tags=["health"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def show_metrics() -> Response:

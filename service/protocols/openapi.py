@@ -107,4 +107,8 @@ def parameter(word: str, models: list[Model]) -> dict[str, Any]:
 def example(model: Model) -> dict[str, Any]:
     given = model.golden[0].input
     text = given if isinstance(given, str) else base64.b64encode(given).decode()
-    return {"summary": model.spec.title, "value": {"inputs": text}}
+    return {"summary": model.spec.title, "value": request_of(model, text)}
+
+
+def request_of(model: Model, text: str) -> dict[str, Any]:
+    return {"inputs": text}
