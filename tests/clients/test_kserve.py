@@ -1,10 +1,13 @@
 """kserve's InferenceRESTClient, unmodified, against a real server."""
 
 import asyncio
+from base64 import b64encode
 from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.conftest import plain
 
 kserve: Any = pytest.importorskip("kserve", reason="kserve is not installed: make clients")
 
@@ -34,6 +37,21 @@ def test_the_v2_rest_client(tiny_url: str, binary: bool) -> None:
         assert response.outputs[0].as_numpy().argmax(axis=1).tolist() == [0, 1]
         with pytest.raises(Exception, match="no model is called"):
             await client.infer(tiny_url, kserve.InferRequest("nothing", [sentence]), model_name="nothing")
+        await client.close()
+
+    asyncio.run(ask())
+
+
+def test_the_v1_rest_client(tiny_url: str) -> None:
+    async def ask() -> None:
+        client = kserve.InferenceRESTClient(kserve.inference_client.RESTConfig(protocol="v1", retries=0))
+        assert await client.is_server_live(tiny_url)
+        assert await client.is_model_ready(tiny_url, "colour")
+        instances = [{"b64": b64encode(plain(colour)).decode()} for colour in ("red", "blue")]
+        answer = await client.infer(tiny_url, {"instances": instances}, model_name="colour")
+        assert np.array(answer["predictions"]).argmax(axis=1).tolist() == [0, 2]
+        with pytest.raises(Exception, match="instances"):
+            await client.infer(tiny_url, {"instances": []}, model_name="colour")
         await client.close()
 
     asyncio.run(ask())
