@@ -107,6 +107,16 @@ def test_a_parquet_file_has_a_row_for_each(url: str, pictures: None, capsys: pyt
     assert capsys.readouterr().out == ""
 
 
+def test_a_parquet_file_of_many_rows_is_written_in_groups(
+    url: str, pictures: None, stdin: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maxpool_client._command.tables.GROUP_ROWS", 4)
+    stdin(b"a joy\n" * 10)
+    assert main(["classify", "textcnn-rt", "-", "--format", "parquet", "--out", "found.parquet"]) == 0
+    file = pyarrow.parquet.ParquetFile("found.parquet")
+    assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [4, 4, 2]
+
+
 def test_parquet_without_pyarrow_says_what_to_install(
     url: str, pictures: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +186,7 @@ def test_no_models_is_no_lines(url: str, stand_in: StandIn, capsys: pytest.Captu
         (["classify", "lenet5-mnist", "a.png", "--concurrency", "0"], "concurrency is 0"),
         (["classify", "lenet5-mnist", "a.png", "--format", "parquet"], "name a file for it with --out"),
         (["bench", "lenet5-mnist", "a.png", "--seconds", "0"], "--seconds is 0"),
+        (["bench", "lenet5-mnist", "a.png", "--rows", "65"], "at most 64 inputs"),
         (["bench", "lenet5-mnist", "eight.png"], "there is no file eight.png"),
         (["classify", "lenet5-mnist", "a.png", "--top-k", "0"], "top_k is 0"),
         (["models", "--url", "localhost"], "base_url is 'localhost'"),
@@ -234,6 +245,8 @@ def test_bench_tells_rates_latencies_and_errors(
 
 def test_bench_of_what_is_refused_says_why(url: str, pictures: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "lenet5-mnist", "bad.png", "--connections", "1", "--seconds", "0.1"]) == 1
+    assert "x not a picture" in capsys.readouterr().out
+    assert main(["bench", "lenet5-mnist", ".", "--rows", "3", "--connections", "1", "--seconds", "0.1"]) == 1
     assert "x not a picture" in capsys.readouterr().out
 
 
