@@ -172,7 +172,8 @@ class Core:
             if pause is None:
                 break
             if limits.patience is not None:
-                if pause.seconds >= patience.left():
+                # A 504 is this request's timeout, not an outage to be waited out.
+                if pause.seconds >= patience.left() or getattr(answer, "status_code", None) == 504:
                     break
             # Who must be answered by then is told what happened now, not after a pause that leaves no time.
             elif attempt >= self._max_retries or pause.seconds >= deadline.left() or not self._budget.spend():

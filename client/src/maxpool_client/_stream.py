@@ -124,6 +124,8 @@ class Packer:
         except TimedOut as error:
             return [Refused(error=error.message, code=None, cause=error)] * len(loaded)
         except (InvalidInput, ServerError) as error:
+            if error.status == 502:  # of a gateway that was waited for in vain
+                raise
             if len(loaded) == 1:
                 return [Refused(error=error.message, code=error.status, cause=error)]
             too_large = error.status == 413
