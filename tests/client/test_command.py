@@ -275,6 +275,16 @@ def test_a_reader_that_stops_early_is_no_error(url: str) -> None:
     assert process.wait(30) == 0
 
 
+def test_a_stream_whose_reader_stops_early_ends(url: str) -> None:
+    argv = ["classify", "textcnn-rt", "-"]
+    process = run_maxpool(argv, {}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    assert process.communicate(b"a joy\n" * 100_000, timeout=30)[1] == b""
+    assert process.returncode == 0
+
+
 def run_maxpool(argv: list[str], environ: dict[str, str], **options: Any) -> subprocess.Popen[bytes]:
     code = "import sys; from maxpool_client._command import main; sys.exit(main())"
     path = {"PYTHONPATH": str(Path(maxpool_client.__path__[0]).parent)}

@@ -240,7 +240,7 @@ def test_a_stream_that_is_left_early_leaves_no_threads(tiny_url: str) -> None:
     with Client(tiny_url) as client:
         answers = client.classify_many("length", (LENGTHS[0] for _ in iter(int, 1)))
         assert next(answers)[1] is not None
-        answers.close()  # type: ignore[attr-defined]
+        answers.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("maxpool")]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -80,7 +80,7 @@ class AsyncClient:
         patience: float = PATIENCE,
         concurrency: int = CONCURRENCY,
         progress: bool = False,
-    ) -> AsyncIterator[tuple[Any, Prediction | Refused]]:
+    ) -> AsyncGenerator[tuple[Any, Prediction | Refused], None]:
         """Each input of a folder, a pattern or any iterable, async ones too, with its answer, in order and in constant
         memory.
 
@@ -143,7 +143,7 @@ class AsyncClient:
 
     async def _stream(
         self, call: Stream, inputs: Any, progress: Progress | None
-    ) -> AsyncIterator[tuple[Any, Prediction | Refused]]:
+    ) -> AsyncGenerator[tuple[Any, Prediction | Refused], None]:
         pull = puller(inputs)
         under_way: set[asyncio.Task[Any]] = set()
         answer: Any = None

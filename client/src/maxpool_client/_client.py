@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -90,7 +90,7 @@ class Client:
         patience: float = PATIENCE,
         concurrency: int = CONCURRENCY,
         progress: bool = False,
-    ) -> Iterator[tuple[Any, Prediction | Refused]]:
+    ) -> Generator[tuple[Any, Prediction | Refused], None, None]:
         """Each input of a folder, a pattern or any iterable, with its answer, in order and in constant memory.
 
         A bad input is Refused and the next one follows. A service that is gone or busy is waited for up to `patience`
@@ -155,7 +155,7 @@ class Client:
 
     def _stream(
         self, call: Stream, inputs: Iterable[Any], concurrency: int, progress: Progress | None
-    ) -> Iterator[tuple[Any, Prediction | Refused]]:
+    ) -> Generator[tuple[Any, Prediction | Refused], None, None]:
         given = iter(inputs)
         stopped = threading.Event()
         pool = ThreadPoolExecutor(concurrency, "maxpool")
