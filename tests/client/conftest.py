@@ -165,5 +165,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         pauses.append(seconds)
 
     monkeypatch.setattr("maxpool_client._client.time", SimpleNamespace(sleep=pauses.append))
-    monkeypatch.setattr("maxpool_client._client.asyncio", SimpleNamespace(sleep=sleep, to_thread=asyncio.to_thread))
+    monkeypatch.setattr(
+        "maxpool_client._async_client.asyncio", SimpleNamespace(sleep=sleep, to_thread=asyncio.to_thread)
+    )
     return pauses

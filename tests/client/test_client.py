@@ -128,7 +128,7 @@ def test_health_is_one_look(call: Caller, stand_in: StandIn, slept: list[float])
         (429, maxpool_client.Overloaded),
         (503, maxpool_client.Overloaded),
         (500, maxpool_client.ServerError),
-        (504, maxpool_client.ServerError),
+        (502, maxpool_client.ServerError),
         (307, maxpool_client.StatusError),
         (409, maxpool_client.StatusError),
     ],

@@ -69,11 +69,9 @@ def test_a_dash_reads_a_sentence_a_line(
 ) -> None:
     stdin(b"a joy\n\nno joy.png at all\n")
     assert main(["classify", "textcnn-rt", "first", "-", "--top-k", "2"]) == 0
-    assert [given for request in stand_in.requests for given in request.inputs] == [
-        b"first",
-        b"a joy",
-        b"no joy.png at all",
-    ]
+    # Requests under way together arrive in any order.
+    sent = sorted(given for request in stand_in.requests for given in request.inputs)
+    assert sent == [b"a joy", b"first", b"no joy.png at all"]
     assert stand_in.requests[0].query == "top_k=2"
     assert len(capsys.readouterr().out.splitlines()) == 3
 
@@ -105,6 +103,16 @@ def test_a_parquet_file_has_a_row_for_each(url: str, pictures: None, capsys: pyt
     assert first["top"] == [{"label": "seven", "index": 7, "score": 0.75}, {"label": "x", "index": 1, "score": 0.25}]
     assert (second["label"], second["error"], second["code"]) == (None, "not a picture", 400)
     assert capsys.readouterr().out == ""
+
+
+def test_a_parquet_file_of_many_rows_is_written_in_groups(
+    url: str, pictures: None, stdin: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maxpool_client._command.tables.GROUP_ROWS", 4)
+    stdin(b"a joy\n" * 10)
+    assert main(["classify", "textcnn-rt", "-", "--format", "parquet", "--out", "found.parquet"]) == 0
+    file = pyarrow.parquet.ParquetFile("found.parquet")
+    assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [4, 4, 2]
 
 
 def test_parquet_without_pyarrow_says_what_to_install(
@@ -176,6 +184,7 @@ def test_no_models_is_no_lines(url: str, stand_in: StandIn, capsys: pytest.Captu
         (["classify", "lenet5-mnist", "a.png", "--concurrency", "0"], "concurrency is 0"),
         (["classify", "lenet5-mnist", "a.png", "--format", "parquet"], "name a file for it with --out"),
         (["bench", "lenet5-mnist", "a.png", "--seconds", "0"], "--seconds is 0"),
+        (["bench", "lenet5-mnist", "a.png", "--rows", "65"], "at most 64 inputs"),
         (["bench", "lenet5-mnist", "eight.png"], "there is no file eight.png"),
         (["classify", "lenet5-mnist", "a.png", "--top-k", "0"], "top_k is 0"),
         (["models", "--url", "localhost"], "base_url is 'localhost'"),
@@ -235,6 +244,8 @@ def test_bench_tells_rates_latencies_and_errors(
 def test_bench_of_what_is_refused_says_why(url: str, pictures: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "lenet5-mnist", "bad.png", "--connections", "1", "--seconds", "0.1"]) == 1
     assert "x not a picture" in capsys.readouterr().out
+    assert main(["bench", "lenet5-mnist", ".", "--rows", "3", "--connections", "1", "--seconds", "0.1"]) == 1
+    assert "x not a picture" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", [[], ["classify"], ["bench"]], ids=str)
@@ -260,6 +271,16 @@ def test_a_reader_that_stops_early_is_no_error(url: str) -> None:
     with process.stderr as stderr:
         assert stderr.read() == b""
     assert process.wait(30) == 0
+
+
+def test_a_stream_whose_reader_stops_early_ends(url: str) -> None:
+    argv = ["classify", "textcnn-rt", "-"]
+    process = run_maxpool(argv, {}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    assert process.communicate(b"a joy\n" * 100_000, timeout=30)[1] == b""
+    assert process.returncode == 0
 
 
 def run_maxpool(argv: list[str], environ: dict[str, str], **options: Any) -> subprocess.Popen[bytes]:

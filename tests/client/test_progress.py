@@ -1,5 +1,7 @@
 """What the bar says."""
 
+import io
+
 import pytest
 from maxpool_client import Refused
 from maxpool_client._progress import Progress
@@ -25,3 +27,12 @@ def test_without_a_total_there_is_a_count() -> None:
     bar.expect(10)
     bar.add([BAD])
     assert bar.text(1.0) == "1 inputs, 1/s, 1 refused"
+
+
+def test_a_terminal_of_ascii_has_a_bar_of_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    bar = Progress(2)
+    bar.add([BAD])
+    bar.close()
+    assert written.getvalue().startswith(b"\r############............ 1 of 2")

@@ -59,6 +59,12 @@ def test_without_a_timeout_no_deadline_travels() -> None:
     assert "x-request-timeout-ms" not in tries[0].headers
 
 
+def test_a_deadline_of_weeks_is_one_that_the_service_reads() -> None:
+    clock = Clock()
+    _, tries = drive(core(clock, timeout=1e9, max_retries=0).models(), clock, refused())
+    assert tries[0].headers["x-request-timeout-ms"] == "999999999"
+
+
 def test_each_phase_of_a_request_may_take_what_is_left() -> None:
     clock = Clock()
     request = core(clock, timeout=3).models().send(None)
@@ -110,6 +116,9 @@ def test_patience_waits_for_a_busy_service_and_not_for_a_slow_one() -> None:
     assert (type(error), len(tries)) == (Overloaded, 4)
     error, tries = drive(core(clock).model("m", None, limits), clock, httpx2.ReadTimeout("slow"))
     assert (type(error), len(tries)) == (TimedOut, 1)
+    late = httpx2.Response(504, json={"error": "too late"})
+    error, tries = drive(core(clock).model("m", None, limits), clock, late)
+    assert (type(error), str(error), len(tries)) == (TimedOut, "too late", 1)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])

@@ -1,6 +1,7 @@
 """The Python client of Maxpool. Everything public is here; every other module is private."""
 
-from ._client import AsyncClient, Client
+from ._async_client import AsyncClient
+from ._client import Client
 from ._errors import (
     ConnectionFailed,
     InvalidInput,

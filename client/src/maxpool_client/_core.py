@@ -78,7 +78,7 @@ class Core:
         self._max_retries = max_retries
         self._budget = Budget()
         self._jitter = jitter
-        self._clock = clock
+        self.clock = clock
 
     def limits(self, timeout: float | None, patience: float | None = None) -> Limits:
         """Raises ValueError for a timeout that is none."""
@@ -126,7 +126,7 @@ class Core:
     def health(self) -> Call[Health]:
         # One look, no retries: who asks how it is wants to know about now.
         request = httpx2.Request("GET", f"{self._base_url}/readyz", headers=self.headers)
-        Deadline(self._timeout, self._clock).stamp(request)
+        Deadline(self._timeout, self.clock).stamp(request)
         answer = yield request
         if isinstance(answer, httpx2.RequestError):
             raise failure(answer) from answer
@@ -157,22 +157,23 @@ class Core:
         return first + (yield from self._predict_many(url, loaded[half:], limits))
 
     def _send(self, request: httpx2.Request, limits: Limits) -> Call[httpx2.Response]:
-        deadline = Deadline(limits.timeout, self._clock)
+        deadline = Deadline(limits.timeout, self.clock)
         for attempt in itertools.count():
             if limits.patience is not None:
-                deadline = Deadline(limits.timeout, self._clock)
+                deadline = Deadline(limits.timeout, self.clock)
             deadline.stamp(request)
             answer: httpx2.Response | httpx2.RequestError = yield request
             if isinstance(answer, httpx2.Response) and answer.is_success:
                 self._budget.earn()
                 return answer
             if attempt == 0:  # only now is anything amiss
-                patience = Deadline(limits.patience, self._clock)
+                patience = Deadline(limits.patience, self.clock)
             pause = pause_before_retry(answer, attempt, self._jitter)
             if pause is None:
                 break
             if limits.patience is not None:
-                if pause.seconds >= patience.left():
+                # A 504 is this request's timeout, not an outage to be waited out.
+                if pause.seconds >= patience.left() or getattr(answer, "status_code", None) == 504:
                     break
             # Who must be answered by then is told what happened now, not after a pause that leaves no time.
             elif attempt >= self._max_retries or pause.seconds >= deadline.left() or not self._budget.spend():

@@ -2,7 +2,7 @@
 
 MaxpoolError
   - ConnectionFailed         the service could not be reached, or hung up
-  - TimedOut                 no answer within `timeout` seconds
+  - TimedOut                 no answer within `timeout` seconds, or 504
   - UnexpectedAnswer         something answered, but not as Maxpool does
   - StatusError              the service said no
     - InvalidInput           400, 413, 415
@@ -84,7 +84,7 @@ def failure(error: httpx2.RequestError) -> MaxpoolError:
     return ConnectionFailed(f"could not talk to {host}: {error or type(error).__name__}", request=error.request)
 
 
-def refusal(response: httpx2.Response) -> StatusError:
+def refusal(response: httpx2.Response) -> MaxpoolError:
     """The error to raise for an answer that is not 2xx."""
     message, status, request = said(response), response.status_code, response.request
     if status in (400, 413, 415):
@@ -95,6 +95,8 @@ def refusal(response: httpx2.Response) -> StatusError:
         return UnknownModel(message, status=status, request=request)
     if status in (429, 503):
         return Overloaded(message, status=status, request=request, retry_after=retry_after(response))
+    if status == 504:
+        return TimedOut(message, request=request)
     if status >= 500:
         return ServerError(message, status=status, request=request)
     return StatusError(message, status=status, request=request)

@@ -14,6 +14,7 @@ from ._errors import retry_after
 FIRST_PAUSE = 0.25  # seconds
 LONGEST_PAUSE = 8.0
 LONGEST_WAIT = 60.0  # a service that asks for more is not waited for
+LONGEST_DEADLINE = 999_999_999  # milliseconds, more than eleven days: the service reads nine digits
 RETRIED_STATUSES = (429, 502, 503, 504)
 RETRIED_ERRORS = (httpx2.NetworkError, httpx2.RemoteProtocolError)
 
@@ -68,7 +69,7 @@ class Deadline(dict[str, Any]):
         """Bounds the request, and tells the service by when an answer is still of use."""
         request.extensions["timeout"] = self
         if self._end < math.inf:
-            request.headers["x-request-timeout-ms"] = str(max(1, int(self.left() * 1000)))
+            request.headers["x-request-timeout-ms"] = str(min(max(1, int(self.left() * 1000)), LONGEST_DEADLINE))
 
 
 def pause_before_retry(

@@ -23,6 +23,7 @@ from ._types import Prediction, Refused
 # Of one request. With six under way (768 inputs, where a model's queue has room for 1,024) the stream is as fast as wrk
 # is with a picture a request; packs of 64 cost a tenth of it, packs of 32 a quarter.
 PACK_INPUTS = 128
+SLOW_PULL = 1.0  # seconds: of a source as slow as that, each answer is given before the next input is asked for
 PACK_BYTES = 1024 * 1024  # an input that is larger travels alone
 TASKS = {"image-classification": "pictures", "sentence-classification": "sentences"}
 
@@ -123,6 +124,8 @@ class Packer:
         except TimedOut as error:
             return [Refused(error=error.message, code=None, cause=error)] * len(loaded)
         except (InvalidInput, ServerError) as error:
+            if error.status == 502:  # of a gateway that was waited for in vain
+                raise
             if len(loaded) == 1:
                 return [Refused(error=error.message, code=error.status, cause=error)]
             too_large = error.status == 413
@@ -174,14 +177,14 @@ def _stream(
     pack = Pack()
     pending: Iterator[Any] = iter(())
     waiting: tuple[Any, Source | Refused, int] | None = None  # found no room in the pack
-    ended = False
+    ended = slow = False
     while not ended or waiting or pack.given or under_way:
         leaves = pack.given and (ended or waiting or not under_way)
         if leaves and len(under_way) < concurrency:
             under_way.append((pack, (yield Begin(packer.ask(pack)))))
             pack = Pack()
             continue
-        if under_way and (leaves or (ended and not waiting) or under_way[0][1].done()):
+        if under_way and (leaves or (slow and not waiting) or (ended and not waiting) or under_way[0][1].done()):
             asked, oldest = under_way.popleft()
             answers = yield Finish(oldest)
             if progress:
@@ -191,7 +194,9 @@ def _stream(
         if waiting is None:
             given = next(pending, END)
             if given is END:
+                asked_at = core.clock()
                 pulled = yield PULL
+                slow = core.clock() - asked_at >= SLOW_PULL
                 ended = pulled is END
                 pending = iter(()) if ended else expanded(pulled, progress)
                 continue

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from maxpool_client._client import LOCAL, TIMEOUT
+from maxpool_client._client import CONCURRENCY, LOCAL, PATIENCE, TIMEOUT
 from maxpool_client._command import bench, catalog, classify, completion
 from maxpool_client._command.tables import FORMATS
 
@@ -59,10 +59,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--format", choices=FORMATS, default="table", help="of what is written (%(default)s)")
     command.add_argument("--out", metavar="FILE", help="write there instead of to standard output")
     command.add_argument(
-        "--concurrency", type=int, default=6, metavar="N", help="requests under way at a time (%(default)s)"
+        "--concurrency", type=int, default=CONCURRENCY, metavar="N", help="requests under way at a time (%(default)s)"
     )
     command.add_argument(
-        "--patience", type=float, default=60.0, metavar="SECONDS", help="for a service that is away (%(default)s)"
+        "--patience", type=float, default=PATIENCE, metavar="SECONDS", help="for a service that is away (%(default)s)"
     )
     command.add_argument("--progress", action="store_true", help="a bar on standard error")
     command.set_defaults(run=classify.classify)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maxpool_client._client import AsyncClient, Client
+from maxpool_client._async_client import AsyncClient
+from maxpool_client._client import Client
 from maxpool_client._command.classify import read_inputs
 from maxpool_client._core import MAX_INPUTS
 from maxpool_client._errors import MaxpoolError

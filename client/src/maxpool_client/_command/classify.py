@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from maxpool_client._client import Client
@@ -24,7 +25,7 @@ def classify(client: Client, args: argparse.Namespace) -> int:
         concurrency=args.concurrency,
         progress=args.progress,
     )
-    with writer(args.format, args.out) as write:
+    with closing(answers), writer(args.format, args.out) as write:
         for given, answer in answers:
             refused |= isinstance(answer, Refused)
             write(STDIN if isinstance(given, bytes) else str(given), answer)
