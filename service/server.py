@@ -19,6 +19,7 @@ from service.cpus import cpu_count
 from service.engine.registry import Registry
 from service.errors import SettingsError
 from service.log import log_config
+from service.memory import trim
 from service.settings import Settings
 from service.workers import Workers
 
@@ -37,6 +38,7 @@ def serve(settings: Settings) -> None:
     # A pass of the collector would write to every page that the workers share.
     gc.collect()
     gc.freeze()
+    trim()  # what loading and proving took: each worker would have a copy of it
     log.info("%s workers on %s CPUs, one thread a run, provider %s", workers, cpu_count(), registry.provider)
     listener = config.bind_socket()
     with reserved(settings.host, settings.grpc_port):

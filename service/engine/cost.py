@@ -8,7 +8,7 @@ from statistics import median
 # The event loop may be held this long: a batch predicted to take less runs right on it, which saves the two thread
 # switches (58 microseconds) that cost more than a small net itself.
 INLINE_SECONDS = 0.001
-MAX_ROWS = 64
+MAX_ROWS = 32
 WORTH = 0.95  # another doubling of the batch must bring the time a row down to this share
 # What a batch takes beside what a run in a tight loop takes: to be gathered and counted, and for the code of the run to
 # come back into caches from which the work on requests has driven it (0.07 ms of a LeNet-5 under load).

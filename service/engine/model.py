@@ -78,6 +78,7 @@ class Model:
         self._max_pixels = max_pixels
         first = read_row(proven.golden[0].input, proven.spec.input)
         cost = measure_cost(lambda rows: self._run([first.row] * rows), units=first.units)
+        self._session.shrink(stack([first.row]))
         self.plan = Plan(
             max_batch=cost.max_rows,
             row_milliseconds=round(1000 * cost.seconds(1, first.units), 3),

@@ -89,6 +89,12 @@ class Session:
         self._input = next(iter(self.inputs))
         self._outputs = [next(iter(self.outputs))]
 
+    def shrink(self, rows: Rows) -> None:
+        """A run after which memory is given back that larger ones took and this one does not need."""
+        options = ort.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._session.run(self._outputs, {self._input: rows}, options)
+
     def run(self, rows: Rows) -> Scores:
         """N rows -> N x K scores. Raises whatever ONNX Runtime raises for rows that the graph fails on."""
         scores: Scores = self._session.run(self._outputs, {self._input: rows})[0]

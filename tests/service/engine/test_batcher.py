@@ -160,7 +160,7 @@ def burn(fixed: float, per_row: float) -> Callable[[int], None]:
 
 
 def test_the_batch_grows_where_that_pays_and_stays_one_where_it_does_not() -> None:
-    assert measure_cost(burn(0.001, 0.00001), units=1).max_rows == 64
+    assert measure_cost(burn(0.001, 0.00001), units=1).max_rows == 32
     assert measure_cost(burn(0.0, 0.002), units=1).max_rows == 1
 
 
