@@ -25,8 +25,7 @@ def log_config(level: str) -> dict[str, object]:
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-        "loggers": {
-            name: {"handlers": ["stderr"], "level": level.upper(), "propagate": False}
-            for name in ("maxpool", "uvicorn")
-        },
+        "loggers": {name: {"level": level.upper()} for name in ("maxpool", "uvicorn")},
+        # Libraries, too: what they quote of a request must not look like a line of ours. Only what they warn of.
+        "root": {"handlers": ["stderr"], "level": "ERROR"},
     }
