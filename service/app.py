@@ -148,12 +148,10 @@ async def watch(registry: Registry, settings: Settings) -> None:
 
 
 def worker_count(settings: Settings, provider: str) -> int:
-    """Small nets scale by processes; on a GPU each would hold a context and a copy of every model. Raises
-    SettingsError."""
+    """Small nets scale by processes; on a GPU each would hold a context and a copy of every model, and OpenVINO's
+    threads do not outlive a fork. Raises SettingsError."""
     if provider != "cpu" and settings.workers > 1:
-        raise SettingsError(
-            f"MAXPOOL_WORKERS is {settings.workers}: on {provider} one process holds the GPU; set it to 1"
-        )
+        raise SettingsError(f"MAXPOOL_WORKERS is {settings.workers}: with {provider} there is one process; set it to 1")
     return settings.workers or (min(4, cpu_count()) if provider == "cpu" else 1)
 
 

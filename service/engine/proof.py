@@ -13,7 +13,7 @@ import numpy as np
 
 from service.engine.header import external_files, read_header
 from service.engine.rows import read_row, stack
-from service.engine.session import Session
+from service.engine.session import ROUNDING, Session
 from service.errors import ModelRefused
 from service.spec import ImageInput, ModelSpec, read_spec
 
@@ -157,7 +157,8 @@ def check_golden(session: Session, spec: ModelSpec, golden: tuple[Golden, ...], 
     if scores.shape != expected.shape:
         raise ModelRefused(f"the golden scores have shape {expected.shape}, the graph gives {scores.shape}")
     difference = float(np.abs(scores - expected).max())
-    if not difference <= tolerance:
+    tolerance = max(tolerance, ROUNDING.get(session.provider, 0.0))
+    if not (difference <= tolerance and (scores.argmax(axis=1) == expected.argmax(axis=1)).all()):
         raise ModelRefused(
             f"the golden answers differ by {difference:.2e}, more than {tolerance:.0e}, on {session.provider}: "
             "this graph or this provider does not compute what was trained"

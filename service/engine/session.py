@@ -19,11 +19,19 @@ PROVIDERS = {
     "rocm": "ROCMExecutionProvider",
     "migraphx": "MIGraphXExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
+    "openvino-bf16": "OpenVINOExecutionProvider",
     "directml": "DmlExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
 AUTO = ("cuda", "cpu")
+BF16 = '{"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}'
+OPTIONS = {
+    "openvino": {"device_type": "CPU", "num_of_threads": "1"},
+    "openvino-bf16": {"device_type": "CPU", "num_of_threads": "1", "load_config": BF16},
+}
+# What a provider that computes with fewer digits may be off by; the label must be the same all the same.
+ROUNDING = {"openvino-bf16": 0.02}
 
 # An Identity graph on one float. Whether a provider works is known only from a session that was really made with it:
 # ONNX Runtime falls back to the CPU with no more than a line in a log.
@@ -75,7 +83,9 @@ class Session:
         options.log_severity_level = 3
         if folder is not None:
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-        names = [PROVIDERS[provider]] + (["CPUExecutionProvider"] if provider != "cpu" else [])
+        names = [(PROVIDERS[provider], OPTIONS.get(provider, {}))]
+        if provider != "cpu":
+            names.append(("CPUExecutionProvider", {}))
         try:
             self._session = ort.InferenceSession(graph, options, providers=names)
         except Exception as error:
