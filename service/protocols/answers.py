@@ -23,6 +23,16 @@ def labelled(model: Model, prediction: Prediction, top_k: int) -> list[Json]:
     return [{"label": label, "score": score} for label, _, score in model.rank(prediction.scores, top_k)]
 
 
+def read_parameters(document: Json) -> Json:
+    """{} where there are none. Raises InvalidInput."""
+    parameters = document.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise InvalidInput(f"parameters is a JSON {type(parameters).__name__}: expected an object, or leave it out")
+    return parameters
+
+
 def read_top_k(parameters: Json, otherwise: int) -> int:
     """Raises InvalidInput."""
     top_k = parameters.get("top_k")

@@ -18,6 +18,7 @@ from service.errors import InputTooLarge, InvalidInput, MaxpoolError, Unsupporte
 from service.sentences import read_sentence
 
 RAW_PICTURE = ("application/octet-stream", "application/x-www-form-urlencoded", "")  # the second is curl's default
+OBJECT_TYPES = ("application/json", "application/x-www-form-urlencoded", "")  # curl's default again
 JSON_EXPECTED = 'expected {"inputs": …} with one input or a list of them'
 
 
@@ -65,8 +66,11 @@ def check_charset(options: dict[bytes, bytes]) -> None:
         raise UnsupportedInput(f"charset {charset!r} is not taken here: send UTF-8")
 
 
-def read_object(body: bytes, expected: str) -> dict[str, Any]:
-    """A JSON object. Raises InvalidInput."""
+def read_object(body: bytes, content_type: str, expected: str) -> dict[str, Any]:
+    """A JSON object, of a client that says so or says nothing. Raises InvalidInput, UnsupportedInput."""
+    media, _ = parse_content_type(content_type)
+    if media not in OBJECT_TYPES:
+        raise UnsupportedInput(f"content type {media[:64]!r} is not taken here: send application/json")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -77,7 +81,7 @@ def read_object(body: bytes, expected: str) -> dict[str, Any]:
 
 
 def read_json(body: bytes, *, pictures: bool) -> Inputs:
-    document = read_object(body, JSON_EXPECTED)
+    document = read_object(body, "", JSON_EXPECTED)
     if unknown := document.keys() - {"inputs"}:
         raise InvalidInput(f"unknown field {', '.join(map(repr, sorted(unknown)))}: {JSON_EXPECTED}")
     if "inputs" not in document:

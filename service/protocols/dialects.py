@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.engine.model import Model
-from service.protocols import huggingface, kserve, tei
+from service.protocols import huggingface, kserve, tei, torchserve
 from service.protocols.answers import Json
 from service.protocols.native import Predict
 from service.protocols.oip import Infer
 from service.protocols.oip_openapi import INFER_PATHS, infer_paths
-from service.protocols.openapi import ANSWER, parameter, refusals, request_of
+from service.protocols.openapi import ANSWER, INPUTS, parameter, refusals, request_of
 from service.protocols.road import Road
-from service.protocols.torchserve import Predictions
 from service.settings import Settings
 
 SCORES = {"type": "object", "additionalProperties": {"type": "number"}, "description": "label -> score, the best five"}
@@ -36,6 +35,9 @@ PREDICTIONS = {
 }
 RAW = {"schema": {"type": "string", "format": "binary"}}
 PICTURE, TEXT = {"application/octet-stream": RAW}, {"text/plain": {"schema": {"type": "string"}}}
+FORM = {
+    "multipart/form-data": {"schema": {"type": "object", "required": ["data"], "properties": {"data": RAW["schema"]}}}
+}
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class Dialect:
     title: str
     road: type[Road]
     paths: tuple[str, ...]
+    request: Json  # schema of a JSON request
     answer: Json  # schema
-    example: Callable[[Model, str], Json] | None  # of a JSON request, from a golden input as text
+    example: Callable[[Model, str], Json]  # a JSON request, from a golden input as text
     raw: Json  # content types of a body that is the input itself
 
     def describe(self, models: list[Model]) -> Json:
@@ -57,9 +60,8 @@ class Dialect:
     def _operation(self, path: str, method: str, models: list[Model]) -> Json:
         fitting = [model for model in models if self.road.task in (None, model.spec.task)]
         content: dict[str, Any] = dict(self.raw)
-        if self.example:
-            examples = {m.spec.name: {"summary": m.spec.title, "value": self.example(m, text_of(m))} for m in fitting}
-            content["application/json"] = {"schema": {"type": "object"}, "examples": examples}
+        examples = {m.spec.name: {"summary": m.spec.title, "value": self.example(m, text_of(m))} for m in fitting}
+        content["application/json"] = {"schema": self.request, "examples": examples}
         return {
             "tags": [self.title],
             "summary": f"Classify as {self.title} does",
@@ -83,6 +85,7 @@ V1 = Dialect(
     "KServe v1",
     kserve.PredictInstances,
     ("/v1/models/{name}:predict", "/v1/models/{name}/versions/{version}:predict"),
+    kserve.REQUEST,
     PREDICTIONS,
     kserve.request_of,
     {},
@@ -91,20 +94,30 @@ HUGGING_FACE = Dialect(
     "Hugging Face",
     huggingface.Pipeline,
     ("/models/{name}", "/models/{name}/versions/{version}"),
+    huggingface.REQUEST,
     LABELS_OR_LISTS,
     huggingface.request_of,
     {**PICTURE, **TEXT},
 )
 TORCHSERVE = Dialect(
     "TorchServe",
-    Predictions,
+    torchserve.Predictions,
     ("/predictions/{name}", "/predictions/{name}/{version}"),
+    torchserve.REQUEST,
     SCORES,
-    None,
-    {**PICTURE, **TEXT},
+    torchserve.request_of,
+    {**PICTURE, **TEXT, **FORM},
 )
-SAGEMAKER = Dialect("SageMaker", Predict, ("/invocations",), ANSWER, request_of, {**PICTURE, **TEXT})
-TEI = Dialect("text-embeddings-inference", tei.PredictSentences, ("/predict",), LABELS_OR_LISTS, tei.request_of, {})
+SAGEMAKER = Dialect("SageMaker", Predict, ("/invocations",), INPUTS, ANSWER, request_of, {**PICTURE, **TEXT})
+TEI = Dialect(
+    "text-embeddings-inference",
+    tei.PredictSentences,
+    ("/predict",),
+    tei.REQUEST,
+    LABELS_OR_LISTS,
+    tei.request_of,
+    {},
+)
 OF_NAME = {"kserve": V1, "huggingface": HUGGING_FACE, "torchserve": TORCHSERVE, "sagemaker": SAGEMAKER, "tei": TEI}
 
 
@@ -112,7 +125,7 @@ def spoken(settings: Settings) -> list[Dialect]:
     """As the settings have it, without the Open Inference Protocol, which is more than a road."""
     found = [OF_NAME[name] for name in settings.spoken if name in OF_NAME]
     if settings.predict_route:
-        found.append(Dialect("Vertex AI", V1.road, (settings.predict_route,), PREDICTIONS, V1.example, {}))
+        found.append(Dialect("Vertex AI", V1.road, (settings.predict_route,), V1.request, PREDICTIONS, V1.example, {}))
     return found
 
 

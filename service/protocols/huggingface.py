@@ -4,7 +4,6 @@ A picture as it is, whatever its content type or without one; or {"inputs": …,
 base64 or with a sentence. Labels come flat for a picture, and in a list of lists for sentences.
 """
 
-import asyncio
 from functools import partial
 from typing import Any
 
@@ -15,14 +14,13 @@ from service.engine.model import Model
 from service.engine.rows import Input
 from service.engine.schedule import Schedule
 from service.errors import InputTooLarge, InvalidInput, MaxpoolError
-from service.protocols.answers import Json, check_function, labelled, read_top_k, whole
+from service.protocols.answers import Json, check_function, labelled, read_parameters, read_top_k, whole
 from service.protocols.bodies import parse_content_type, read_object, unpack
 from service.protocols.replies import Reply, header, server_timing
-from service.protocols.road import Road
+from service.protocols.road import SHORT_BODY, Road
 from service.sentences import read_sentence
 from service.spec import ImageInput
 
-SHORT_BODY = 64 * 1024
 PICTURE_LABELS = 5  # of a picture unless top_k says otherwise; of a sentence all
 EXPECTED = 'expected {"inputs": …}, or a picture as it is'
 
@@ -36,10 +34,7 @@ class Pipeline(Road):
         top_k = PICTURE_LABELS if pictures else len(model.spec.labels)
         if media == "application/json" or body[:1] == b"{":
             read = partial(self._read, model, body, top_k)
-            if len(body) <= SHORT_BODY:
-                inputs, single, top_k = read()
-            else:
-                inputs, single, top_k = await asyncio.get_running_loop().run_in_executor(self._registry.readers, read)
+            inputs, single, top_k = await self._somewhere(read, short=len(body) <= SHORT_BODY)
         else:
             inputs, single = [body if pictures else read_sentence(body)], True
         predictions = await model.predict(inputs, schedule)
@@ -49,10 +44,8 @@ class Pipeline(Road):
 
     def _read(self, model: Model, body: bytes, otherwise: int) -> tuple[list[Input], bool, int]:
         """The inputs, whether there is one that came alone, and how many labels. Raises InvalidInput, InputTooLarge."""
-        document = read_object(body, EXPECTED)
-        parameters = document.get("parameters") or {}
-        if not isinstance(parameters, dict):
-            raise InvalidInput("parameters is no JSON object")
+        document = read_object(body, "", EXPECTED)
+        parameters = read_parameters(document)
         check_function(parameters, model)
         if "inputs" not in document:
             raise InvalidInput(f"inputs is missing: {EXPECTED}")
@@ -69,6 +62,24 @@ class Pipeline(Road):
             except MaxpoolError as error:
                 raise type(error)(f"input {index}: {error}") from None
         return inputs, not isinstance(given, list), read_top_k(parameters, otherwise)
+
+
+REQUEST: Json = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {
+        "inputs": {
+            "description": "a sentence, or the base64 of a picture; or a list of them",
+            "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        },
+        "parameters": {
+            "properties": {
+                "top_k": {"type": ["integer", "null"], "minimum": 1},
+                "function_to_apply": {"enum": ["softmax", "sigmoid", None], "description": "as the model has it"},
+            }
+        },
+    },
+}
 
 
 def request_of(model: Model, example: str) -> Json:

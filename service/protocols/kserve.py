@@ -4,7 +4,6 @@ POST /v1/models/{name}:predict   {"instances": [{"b64": …}, …]}   ->   {"pre
 With "parameters": {"top_k": 3} a prediction is the best labels, [{"label": …, "score": …}, …].
 """
 
-import asyncio
 import binascii
 from base64 import b64decode
 from functools import partial
@@ -18,23 +17,21 @@ from service.engine.model import Model
 from service.engine.rows import Input
 from service.engine.schedule import Schedule
 from service.errors import InputTooLarge, InvalidInput, MaxpoolError
-from service.protocols.answers import Json, labelled, read_top_k, whole
+from service.protocols.answers import Json, labelled, read_parameters, read_top_k, whole
 from service.protocols.bodies import read_object
-from service.protocols.replies import Reply, server_timing
-from service.protocols.road import Road
+from service.protocols.replies import Reply, header, server_timing
+from service.protocols.road import SHORT_BODY, Road
+from service.protocols.tensors import flatten
 from service.spec import ImageInput, SentenceInput
 
-SHORT_BODY = 64 * 1024
 EXPECTED = 'expected {"instances": [...]}'
 
 
 class PredictInstances(Road):
     async def _answer(self, model: Model, scope: Scope, body: bytes, schedule: Schedule) -> Reply:
-        read = partial(read_instances, body, model.spec.input, max_inputs=self._max_inputs)
-        if len(body) <= SHORT_BODY:
-            inputs, top_k = read()
-        else:
-            inputs, top_k = await asyncio.get_running_loop().run_in_executor(self._registry.readers, read)
+        content_type = header(scope, b"content-type")
+        read = partial(read_instances, body, content_type, model.spec.input, max_inputs=self._max_inputs)
+        inputs, top_k = await self._somewhere(read, short=len(body) <= SHORT_BODY)
         predictions = await model.predict(inputs, schedule)
         answers = whole(predictions.answers, "instance")
         shown = [labelled(model, each, top_k) if top_k else each.scores for each in answers]
@@ -44,18 +41,18 @@ class PredictInstances(Road):
         )
 
 
-def read_instances(body: bytes, spec: ImageInput | SentenceInput, *, max_inputs: int) -> tuple[list[Input], int]:
+def read_instances(
+    body: bytes, content_type: str, spec: ImageInput | SentenceInput, *, max_inputs: int
+) -> tuple[list[Input], int]:
     """The inputs, and how many labels of each to answer with, 0 for the scores alone. Raises InvalidInput,
-    InputTooLarge for too many instances."""
-    document = read_object(body, EXPECTED)
+    UnsupportedInput, InputTooLarge for too many instances."""
+    document = read_object(body, content_type, EXPECTED)
     instances = document.get("instances")
     if not isinstance(instances, list) or not instances:
         raise InvalidInput(f"instances is missing, empty or no array: {EXPECTED}")
     if len(instances) > max_inputs:
         raise InputTooLarge(f"there are {len(instances)} instances: at most {max_inputs}; send several requests")
-    parameters = document.get("parameters") or {}
-    if not isinstance(parameters, dict):
-        raise InvalidInput("parameters is no JSON object")
+    parameters = read_parameters(document)
     inputs: list[Input] = []
     for index, instance in enumerate(instances):
         try:
@@ -66,7 +63,7 @@ def read_instances(body: bytes, spec: ImageInput | SentenceInput, *, max_inputs:
 
 
 def read_picture(instance: Any, spec: ImageInput) -> Input:
-    """{"b64": …}, or under whatever one name; its base64 alone; or its pixels, fitted. Raises InvalidInput."""
+    """{"b64": …}, or under whatever one name; its base64 alone; or its pixels. Raises InvalidInput."""
     given = only_value(instance)
     if isinstance(given, dict) and given.keys() == {"b64"}:
         given = given["b64"]
@@ -81,14 +78,15 @@ def read_picture(instance: Any, spec: ImageInput) -> Input:
 
 
 def read_pixels(given: list[Any], spec: ImageInput) -> Input:
-    expected = (spec.height, spec.width, spec.channels)
+    """H x W x C, or of a grey picture H x W, or flat, as wide as the model has it. Raises InvalidInput."""
+    shape = (spec.height, spec.width, spec.channels)
+    row = given[0] if given else None
+    is_plane = spec.channels == 1 and isinstance(row, list) and bool(row) and not isinstance(row[0], list)
     try:
-        pixels = np.array(given)
-    except ValueError:  # rows of different length
-        pixels = np.zeros(0)
-    if pixels.shape != expected or pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 255:
-        raise InvalidInput(f"its pixels are not {list(expected)} whole numbers from 0 to 255")
-    return pixels.astype(np.uint8)
+        pixels = bytes(flatten(given, shape[:2] if is_plane else shape))
+    except (InvalidInput, TypeError, ValueError):
+        raise InvalidInput(f"its pixels are not {list(shape)} whole numbers from 0 to 255") from None
+    return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
 def read_text(instance: Any) -> Input:
@@ -99,10 +97,28 @@ def read_text(instance: Any) -> Input:
 
 
 def only_value(instance: Any) -> Any:
-    """Of an object with one field, as models with named inputs are sent."""
-    if isinstance(instance, dict) and len(instance) == 1 and "b64" not in instance:
-        return next(iter(instance.values()))
-    return instance
+    """Of an object with one field, as models with named inputs are sent; or the content as Vertex AI's own models have
+    it, with its type beside it."""
+    if not isinstance(instance, dict) or "b64" in instance:
+        return instance
+    if instance.keys() == {"content", "mimeType"}:
+        return instance["content"]
+    return next(iter(instance.values())) if len(instance) == 1 else instance
+
+
+REQUEST: Json = {
+    "type": "object",
+    "required": ["instances"],
+    "properties": {
+        "instances": {
+            "type": "array",
+            "minItems": 1,
+            "items": {},
+            "description": 'each {"b64": …}, base64 or a sentence, or pixels, H x W x C',
+        },
+        "parameters": {"properties": {"top_k": {"type": ["integer", "null"], "minimum": 1}}},
+    },
+}
 
 
 def request_of(model: Model, example: str) -> Json:

@@ -1,6 +1,5 @@
 """Maxpool's own dialect: POST /v1/models/{name}/predict, with a picture or a sentence as it is."""
 
-import asyncio
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,12 +12,10 @@ from service.engine.schedule import Schedule
 from service.errors import InvalidInput, MaxpoolError
 from service.protocols.bodies import read_body
 from service.protocols.replies import Reply, header, server_timing
-from service.protocols.road import Road
+from service.protocols.road import SHORT_BODY, Road
 from service.spec import ImageInput
 
 TOP_K = 5
-# A body up to this long is unpacked on the event loop, within about a tenth of a millisecond; a longer one in a thread.
-SHORT_BODY = 64 * 1024
 
 
 class Predict(Road):
@@ -35,7 +32,7 @@ class Predict(Road):
         if len(body) <= SHORT_BODY or content_type.startswith("image/"):
             given = unpack()
         else:
-            given = await asyncio.get_running_loop().run_in_executor(self._registry.readers, unpack)
+            given = await self._somewhere(unpack, short=False)
         predictions = await model.predict(given.inputs, schedule)
         answers = predictions.answers
         if given.single and isinstance(answers[0], MaxpoolError):

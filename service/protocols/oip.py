@@ -3,10 +3,6 @@
 body -> *inflate* -> JSON and blob -> *read_request* -> inputs -> model -> scores -> *write_response* -> body
 """
 
-import asyncio
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
 from starlette.types import Scope
 
@@ -17,15 +13,12 @@ from service.protocols.encodings import choose_encoding, deflate, inflate, is_pl
 from service.protocols.oip_request import InferRequest, input_name, read_json_length, read_request
 from service.protocols.oip_response import Batch, write_response
 from service.protocols.replies import Reply, header, server_timing
-from service.protocols.road import Road
+from service.protocols.road import SHORT_BODY, Road
 from service.spec import ImageInput
 
-T = TypeVar("T")
 # tritonclient names none, curl -d the second, and a body with a blob is the third.
 CONTENT_TYPES = ("", "application/x-www-form-urlencoded", "application/octet-stream", "application/json")
-# Read or written on the event loop up to this size, within about a third of a millisecond; beyond it in a thread.
-SHORT_BODY = 64 * 1024
-SHORT_ANSWER = 8 * 1024  # scores
+SHORT_ANSWER = 8 * 1024  # scores that are written on the event loop; more in a thread
 # An answer shorter than this fits a packet: encoding it gains nothing, whatever the client would accept.
 WORTH_ENCODING = 1024
 
@@ -63,10 +56,6 @@ class Infer(Road):
         encoded = await self._somewhere(lambda: deflate(reply.body, encoding), short=len(reply.body) <= SHORT_ANSWER)
         headers = [*reply.headers, (b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
         return Reply(encoded, reply.media_type, headers)
-
-    async def _somewhere(self, work: Callable[[], T], *, short: bool) -> T:
-        """Here on the event loop what is short, anything else in a reader's thread."""
-        return work() if short else await asyncio.get_running_loop().run_in_executor(self._registry.readers, work)
 
 
 def has_pixels_alone(model: Model, body: bytes, json_length: int | None) -> bool:

@@ -15,7 +15,7 @@ from service.engine.registry import Registry
 from service.engine.schedule import Schedule, within
 from service.errors import MaxpoolError, Unavailable, UnknownModel
 from service.metrics import Metrics
-from service.protocols.oip import SHORT_ANSWER, SHORT_BODY, scores_of
+from service.protocols.oip import SHORT_ANSWER, scores_of
 from service.protocols.oip_catalog import (
     configuration,
     gather_statistics,
@@ -29,7 +29,7 @@ from service.protocols.oip_grpc_handlers import Answer, Context, Fields, left_ou
 from service.protocols.oip_grpc_infer import read_infer, write_infer
 from service.protocols.oip_messages import SERVICE, Message, message_class, read_message, rpcs
 from service.protocols.oip_request import InferRequest, input_name
-from service.protocols.road import refusal, status_of
+from service.protocols.road import SHORT_BODY, refusal, status_of
 from service.settings import Settings
 from service.spec import ImageInput
 

@@ -35,8 +35,9 @@ INPUTS = {
     "additionalProperties": False,
     "properties": {
         "inputs": {
-            "description": "a sentence, or the base64 of a picture; or a list of them",
-            "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "description": "a sentence, or the base64 of a picture; or a list of them, in which anything else is "
+            "answered by an error in its place",
+            "oneOf": [{"type": "string"}, {"type": "array", "items": {}, "minItems": 1}],
         }
     },
 }
@@ -47,6 +48,7 @@ REFUSALS = {
     "413": "a body, picture, sentence or list over its limit",
     "415": "a content type or encoding that the model does not take",
     "503": "the queue is full; Retry-After says when to ask again",
+    "504": "the deadline passed",
 }
 PREDICT_PATHS = ("/v1/models/{name}/predict", "/v1/models/{name}/versions/{version}/predict")
 

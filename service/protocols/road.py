@@ -1,9 +1,11 @@
 """What every prediction route does around its own reading and writing: finds the model, reads the body, counts."""
 
+import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -17,6 +19,9 @@ from service.protocols.replies import Reply, read_body, send_error, send_reply
 from service.settings import Settings
 
 log = logging.getLogger("maxpool")
+T = TypeVar("T")
+# A body up to this long is read on the event loop, within about a third of a millisecond; a longer one in a thread.
+SHORT_BODY = 64 * 1024
 # Milliseconds that the client waits, by its own word or that of the proxy before us.
 TIMEOUTS = {b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms"}
 
@@ -46,6 +51,10 @@ class Road(ABC):
 
     async def _refuse(self, send: Send, error: MaxpoolError) -> None:
         await send_error(send, error, self._error_body(error))
+
+    async def _somewhere(self, work: Callable[[], T], *, short: bool) -> T:
+        """Here on the event loop what is short, anything else in a reader's thread."""
+        return work() if short else await asyncio.get_running_loop().run_in_executor(self._registry.readers, work)
 
     @abstractmethod
     async def _answer(self, model: Model, scope: Scope, body: bytes, schedule: Schedule) -> Reply:

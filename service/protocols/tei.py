@@ -3,6 +3,7 @@
 A list of two strings is a pair there, for models that compare; none of ours does.
 """
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,8 +15,8 @@ from service.engine.schedule import Schedule
 from service.errors import InputTooLarge, InvalidInput, MaxpoolError, Unavailable
 from service.protocols.answers import Json, labelled, whole
 from service.protocols.bodies import read_object
-from service.protocols.replies import Reply, server_timing
-from service.protocols.road import Road
+from service.protocols.replies import Reply, header, server_timing
+from service.protocols.road import SHORT_BODY, Road
 from service.spec import SentenceInput
 
 EXPECTED = 'expected {"inputs": "a sentence"}, or {"inputs": [["one"], ["another"]]}'
@@ -26,7 +27,10 @@ class PredictSentences(Road):
     task = "sentence-classification"
 
     async def _answer(self, model: Model, scope: Scope, body: bytes, schedule: Schedule) -> Reply:
-        document = read_object(body, EXPECTED)
+        content_type = header(scope, b"content-type")
+        document = await self._somewhere(
+            partial(read_object, body, content_type, EXPECTED), short=len(body) <= SHORT_BODY
+        )
         flags = {name: read_flag(document, name) for name in FLAGS}
         if flags["raw_scores"]:
             raise InvalidInput(f"raw_scores is true: this model gives {model.spec.scores}, or leave it out")
@@ -65,6 +69,21 @@ def read_flag(document: Json, name: str) -> bool:
     if not isinstance(value, bool | None):
         raise InvalidInput(f"{name} is {str(value)[:32]}: expected true or false")
     return bool(value)
+
+
+ONE: Json = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 1}
+REQUEST: Json = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {
+        "inputs": {
+            "description": "a sentence, or a batch of them, each in a list of its own",
+            "anyOf": [{"type": "string"}, ONE, {"type": "array", "items": ONE, "minItems": 1}],
+        },
+        "raw_scores": {"enum": [False, None]},
+        "truncate": {"type": ["boolean", "null"], "description": "to the longest sentence that the model takes"},
+    },
+}
 
 
 def request_of(model: Model, example: str) -> Json:

@@ -19,6 +19,7 @@ PYTHON = dict(re.findall(r"## (tritonclient|kserve)\n```python\n(.+?)```", PAGE,
 (GRPC,) = re.findall(r"## gRPC\n.+?```python\n(.+?)```", PAGE, re.DOTALL)
 (CURL,) = re.findall(r"## curl\n```console\n(.+?)```", PAGE, re.DOTALL)
 SERVER = "127.0.0.1:8000"
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 @pytest.mark.parametrize(("client", "answer"), [("tritonclient", r"0\.\d+:\d:\d"), ("kserve", "scores")])
@@ -36,9 +37,10 @@ def test_the_python_lines_over_grpc_print_scores() -> None:
     assert re.search(r"0\.\d+:\d:\d", printed)
 
 
-def skip_without(module: str) -> None:
-    if importlib.util.find_spec(module.partition(".")[0]) is None:
-        pytest.skip(f"{module} is not installed: make clients")
+def skip_without(client: str) -> None:
+    """A module, or a command."""
+    if importlib.util.find_spec(client.partition(".")[0]) is None and shutil.which(client, path=PATH) is None:
+        pytest.skip(f"{client} is not installed: make clients")
 
 
 def wait_for_port(port: int) -> None:
@@ -63,6 +65,8 @@ WANTED = {
     "maxpool-client": (None, "3\npositive"),
     "curl": (None, '"label":"positive"'),
     "tritonclient": ("tritonclient.http", ":3:3"),
+    "perf_analyzer": ("perf_analyzer", "Throughput"),
+    "mlserver infer": ("mlserver", '"scores"'),
     "tritonclient.grpc": ("tritonclient.grpc", ":3:3"),
     "kserve": ("kserve", "'label': '3'"),
     "huggingface_hub": ("huggingface_hub", "label='3'"),
@@ -98,7 +102,10 @@ def test_the_lines_of_each_client_print_what_the_model_says(
     lines = block.replace(f"http://{SERVER}", url).replace(SERVER, url.removeprefix("http://"))
     lines = lines.replace("127.0.0.1:8001", f"127.0.0.1:{port}")
     if kind == "console":
-        assert wanted in subprocess.run(["bash", "-ec", lines], capture_output=True, text=True, check=True).stdout
+        environ = {**os.environ, "PATH": PATH}
+        ran = subprocess.run(["bash", "-ec", lines], capture_output=True, text=True, check=False, env=environ)
+        assert ran.returncode == 0, ran.stderr
+        assert wanted in ran.stdout
         return
     assert wanted in printed_by(lines)
 

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 
+from service.protocols.kserve import read_picture
+from service.spec import ImageInput
 from tests.conftest import plain, serving
 
 RED, BLUE = plain("red"), plain("blue")
@@ -54,6 +57,8 @@ def ok(answer: httpx2.Response) -> Any:
         b64(RED),
         "data:image/png;base64," + b64(RED),
         [[[255, 0, 0]] * 8] * 8,
+        [255, 0, 0] * 64,
+        {"content": b64(RED), "mimeType": "image/png"},
     ],
 )
 def test_kserve_v1_takes_pictures_in_every_form_its_clients_have(http: httpx2.Client, path: str, instance: Any) -> None:
@@ -120,6 +125,20 @@ def test_torchserve_takes_a_form_and_a_text(http: httpx2.Client) -> None:
     assert next(iter(ok(http.post("/predictions/length", content=LONG, headers=curl)))) == "long"
 
 
+def test_a_grey_picture_s_pixels_need_no_axis_of_channels() -> None:
+    spec = ImageInput(height=2, width=3, channels=1, fit="stretch", background="black")
+    for given in ([[1, 2, 3], [4, 5, 6]], [[[1], [2], [3]], [[4], [5], [6]]], [1, 2, 3, 4, 5, 6]):
+        pixels = read_picture(given, spec)
+        assert isinstance(pixels, np.ndarray)
+        assert (pixels.shape, pixels.ravel().tolist()) == ((2, 3, 1), [1, 2, 3, 4, 5, 6])
+
+
+@pytest.mark.parametrize("field", ["data", "body"])
+def test_torchserve_takes_json(http: httpx2.Client, field: str) -> None:
+    assert next(iter(ok(http.post("/predictions/colour", json={field: b64(RED)})))) == "red"
+    assert next(iter(ok(http.post("/predictions/length", json={field: LONG})))) == "long"
+
+
 def test_sagemaker_asks_the_default_model_of_the_kind(http: httpx2.Client) -> None:
     assert http.get("/ping").json() == {"status": "Healthy"}
     answer = ok(http.post("/invocations", content=RED, headers={"content-type": "image/png"}))
@@ -162,7 +181,8 @@ WRONG: list[tuple[str, Any, int, str]] = [
     ("/v1/models/colour:predict", {"instances": [[[[1.5, 0, 0]] * 8] * 8]}, 400, "pixels"),
     ("/v1/models/colour:predict", {"instances": [[[1], [1, 2]]]}, 400, "pixels"),
     ("/v1/models/colour:predict", {"instances": [None]}, 400, "instance 0"),
-    ("/v1/models/colour:predict", {"instances": [b64(RED)], "parameters": []}, 200, ""),
+    ("/v1/models/colour:predict", {"instances": [b64(RED)], "parameters": []}, 400, "parameters"),
+    ("/v1/models/colour:predict", {"instances": [b64(RED)], "parameters": None}, 200, ""),
     ("/v1/models/colour:predict", {"instances": [b64(RED)], "parameters": [1]}, 400, "parameters"),
     ("/v1/models/colour:predict", {"instances": [b64(RED)], "unknown": 1}, 200, ""),
     ("/v1/models/length:predict", {"instances": [7]}, 400, "sentence"),
