@@ -32,6 +32,13 @@ export class ConnectionFailed extends MaxpoolError {
 /** The service did not answer in time. */
 export class TimedOut extends MaxpoolError {
   override readonly name = "TimedOut";
+  /** 504 where the service or a gateway said so, null where nobody answered. */
+  readonly status: 504 | null;
+
+  constructor(message: string, { url, status = null }: { url: string; status?: 504 | null }) {
+    super(message, { url });
+    this.status = status;
+  }
 }
 
 /** The answer is none of Maxpool's: most often baseUrl points at something else. */
@@ -91,7 +98,7 @@ export function refusal(
   if (status === 401 || status === 403) return new Unauthorized(message, { url, status });
   if (status === 404) return new UnknownModel(message, { url, status });
   if (status === 429 || status === 503) return new Overloaded(message, { url, status, retryAfter });
-  if (status === 504) return new TimedOut(message, { url });
+  if (status === 504) return new TimedOut(message, { url, status });
   if (status >= 500) return new ServerError(message, { url, status });
   return new StatusError(message, { url, status });
 }
