@@ -2,11 +2,21 @@
 
 import { Connection, said } from "./connection.js";
 import { Deadline } from "./deadline.js";
-import { InvalidInput, refusal, type StatusError, TimedOut, UnexpectedAnswer } from "./errors.js";
-import { check, type Input, load, type Loaded, several, single } from "./inputs.js";
+import { InvalidInput, type MaxpoolError, refusal, ServerError, TimedOut, UnexpectedAnswer } from "./errors.js";
+import { type Body, check, type Input, load, type Loaded, several, single } from "./inputs.js";
 import { inOrder } from "./ordered.js";
 import {
-  type Answer,
+  type CallOptions,
+  checkTimeout,
+  type ClassifyManyOptions,
+  type ClassifyOptions,
+  type ClientOptions,
+  modelPath,
+  type ModelOptions,
+  predictPath,
+} from "./options.js";
+import { outlast } from "./retries.js";
+import {
   type Health,
   type Model,
   type ModelDetail,
@@ -14,41 +24,11 @@ import {
   parseModel,
   parseModels,
   type Prediction,
+  type Reply,
 } from "./types.js";
 
 const LOCAL = "http://127.0.0.1:8000";
 const MAX_INPUTS = 64; // in one request
-
-export interface ClientOptions {
-  /** Of the service; http://127.0.0.1:8000 if not given. */
-  readonly baseUrl?: string | undefined;
-  /** Sent as `Authorization: Bearer …`. */
-  readonly apiKey?: string | null | undefined;
-  /** Milliseconds for a whole call, its retries included; 30,000 if not given, null for ever. */
-  readonly timeout?: number | null | undefined;
-  /** How often one request is sent again; 2 if not given. */
-  readonly maxRetries?: number | undefined;
-}
-
-export interface CallOptions {
-  /** Milliseconds for this call, in place of the client's. */
-  readonly timeout?: number | null | undefined;
-  /** Ends the call, which then rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface ClassifyOptions extends CallOptions {
-  readonly model: string;
-  /** The newest if not given. */
-  readonly version?: string | number | undefined;
-  /** How many labels to answer with; 5 if not given. */
-  readonly topK?: number | undefined;
-}
-
-export interface ClassifyManyOptions extends ClassifyOptions {
-  /** How many inputs are on their way at a time; 8 if not given. */
-  readonly concurrency?: number | undefined;
-}
 
 export class Client {
   readonly #connection: Connection;
@@ -62,11 +42,11 @@ export class Client {
   /** Classify a picture or a sentence. */
   classify(input: Input, options: ClassifyOptions): Promise<Prediction>;
   /** Classify pictures, or sentences, in order: a bad one among them has its error in its place. */
-  classify(inputs: readonly Input[], options: ClassifyOptions): Promise<(Prediction | StatusError)[]>;
+  classify(inputs: readonly Input[], options: ClassifyOptions): Promise<(Prediction | MaxpoolError)[]>;
   async classify(
     given: Input | readonly Input[],
     options: ClassifyOptions,
-  ): Promise<Prediction | (Prediction | StatusError)[]> {
+  ): Promise<Prediction | (Prediction | MaxpoolError)[]> {
     const path = predictPath(options);
     const many = isList(given);
     const inputs = many ? given : [given];
@@ -76,10 +56,9 @@ export class Client {
     }
     return this.#call(options, async (deadline) => {
       if (!many) {
-        const [prediction] = await this.#predict(path, single(await load(given, deadline.signal)), 1, deadline);
-        return prediction as Prediction; // what is wrong with a lone input is the answer of the request
+        return this.#alone(path, await load(given, deadline.signal), deadline);
       }
-      const answers: (Prediction | StatusError)[] = [];
+      const answers: (Prediction | MaxpoolError)[] = [];
       for (let start = 0; start < inputs.length; start += MAX_INPUTS) {
         const slice = inputs.slice(start, start + MAX_INPUTS);
         const loaded = await Promise.all(slice.map((input) => load(input, deadline.signal)));
@@ -89,26 +68,26 @@ export class Client {
     });
   }
 
-  /** Classify any number of inputs in constant memory, in order. What is wrong with one is an Error in its place: a
-   * MaxpoolError, or what its own reading failed with. `timeout` is for each input. */
-  async *classifyMany(
-    inputs: Iterable<Input> | AsyncIterable<Input>,
-    { concurrency = 8, signal, ...options }: ClassifyManyOptions,
-  ): AsyncGenerator<Prediction | Error, void, undefined> {
+  /** Classify any number of inputs in constant memory: each with its answer, in order.
+   *
+   * What is wrong with one input is an Error in place of its answer, and the next one follows. A service that is gone
+   * or busy is waited for up to `patience`, after which ConnectionFailed or Overloaded is thrown; `timeout` is of each
+   * try.
+   */
+  classifyMany<Given extends Input>(
+    inputs: Iterable<Given> | AsyncIterable<Given>,
+    { concurrency = 6, patience = 60_000, timeout = this.#timeout, signal, ...options }: ClassifyManyOptions,
+  ): AsyncGenerator<[Given, Prediction | Error], void, undefined> {
+    const path = predictPath(options);
+    checkTimeout(timeout);
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new TypeError(`concurrency is ${concurrency}: expected a whole number, 1 or more`);
     }
-    predictPath(options); // what is wrong with the options is no input's fault
-    const whole = new Deadline(null, signal, () => new Error());
-    const ask = (input: Input): Promise<Prediction | Error> =>
-      this.classify(input, { ...options, signal: whole.signal }).catch((error: unknown) =>
-        error instanceof Error ? error : new Error(String(error), { cause: error }),
-      );
-    try {
-      yield* inOrder(inputs, { concurrency, signal: whole.signal, ask });
-    } finally {
-      whole.close(); // whoever stops taking answers wants no more of them
+    if (!(patience > 0)) throw new TypeError(`patience is ${patience}: expected milliseconds above 0`);
+    if (typeof inputs === "string" || inputs instanceof Uint8Array) {
+      throw new TypeError("the inputs are a single one: expected an iterable of inputs, or else use classify");
     }
+    return this.#stream(inputs, { path, concurrency, patience, timeout, signal });
   }
 
   async models(options: CallOptions = {}): Promise<Model[]> {
@@ -117,18 +96,18 @@ export class Client {
     );
   }
 
-  async model(name: string, options: CallOptions = {}): Promise<ModelDetail> {
-    const path = `/v1/models/${encodeURIComponent(name)}`;
+  async model(name: string, { version, ...options }: ModelOptions = {}): Promise<ModelDetail> {
+    const path = modelPath(name, version);
     return this.#call(options, async (deadline) => parsed(await this.#connection.get(path, deadline), parseModel));
   }
 
   /** Whether the service takes work now, and why not. Rejects with ConnectionFailed where there is none. */
   async health(options: CallOptions = {}): Promise<Health> {
-    // One look, no retries: who asks whether it is ready wants to know about now.
-    const answer = await this.#call(options, (deadline) => this.#connection.look("/readyz", deadline));
-    if (answer.status === 200) return { ready: true, reason: null };
-    if (answer.status === 503) return { ready: false, reason: said(answer) };
-    throw refusal(said(answer), answer);
+    // One look, no retries: who asks how it is wants to know about now.
+    const reply = await this.#call(options, (deadline) => this.#connection.look("/readyz", deadline));
+    if (reply.status === 200) return { ready: true, reason: null };
+    if (reply.status === 503) return { ready: false, reason: said(reply) };
+    throw refusal(said(reply), reply);
   }
 
   async #call<Result>(
@@ -145,7 +124,35 @@ export class Client {
     }
   }
 
-  async #predictMany(path: string, loaded: Loaded[], deadline: Deadline): Promise<(Prediction | StatusError)[]> {
+  async *#stream<Given extends Input>(
+    inputs: Iterable<Given> | AsyncIterable<Given>,
+    { path, concurrency, patience, timeout, signal }: StreamOptions,
+  ): AsyncGenerator<[Given, Prediction | Error], void, undefined> {
+    const whole = new Deadline(null, signal);
+    const ask = async (input: Given): Promise<Prediction | Error> => {
+      let loaded: Loaded;
+      try {
+        check(input);
+        loaded = await load(input, whole.signal);
+      } catch (error) {
+        whole.signal.throwIfAborted();
+        return error instanceof Error ? error : new Error(String(error), { cause: error });
+      }
+      const once = (): Promise<Prediction> =>
+        this.#call({ timeout, signal: whole.signal }, (deadline) => this.#alone(path, loaded, deadline, 0));
+      return outlast(once, { patience, whole }).catch((error: unknown) => {
+        if (isOfInput(error)) return error;
+        throw error;
+      });
+    };
+    try {
+      yield* inOrder(inputs, { concurrency, signal: whole.signal, ask });
+    } finally {
+      whole.close(); // whoever stops taking answers wants no more of them
+    }
+  }
+
+  async #predictMany(path: string, loaded: Loaded[], deadline: Deadline): Promise<(Prediction | MaxpoolError)[]> {
     try {
       return await this.#predict(path, several(loaded), loaded.length, deadline);
     } catch (error) {
@@ -159,45 +166,51 @@ export class Client {
     return [...first, ...(await this.#predictMany(path, loaded.slice(half), deadline))];
   }
 
+  /** What is wrong with a lone input is what the request is answered with. */
+  async #alone(path: string, loaded: Loaded, deadline: Deadline, maxRetries?: number): Promise<Prediction> {
+    const [answer] = await this.#predict(path, single(loaded), 1, deadline, maxRetries);
+    if (answer === undefined || answer instanceof Error) throw answer;
+    return answer;
+  }
+
   async #predict(
     path: string,
-    body: ReturnType<typeof single>,
+    body: Body,
     count: number,
     deadline: Deadline,
-  ): Promise<(Prediction | StatusError)[]> {
-    const answer = await this.#connection.post(path, body, deadline);
-    const answers = parsed(answer, parseAnswers);
+    maxRetries?: number,
+  ): Promise<(Prediction | MaxpoolError)[]> {
+    const reply = await this.#connection.post(path, body, deadline, maxRetries);
+    const answers = parsed(reply, parseAnswers);
     if (answers.length !== count) {
-      throw new UnexpectedAnswer(`${count} inputs were sent, ${answers.length} answered`, { url: answer.url });
+      throw new UnexpectedAnswer(`${count} inputs were sent, ${answers.length} answered`, { url: reply.url });
     }
     return answers;
   }
 }
 
-function predictPath({ model, version, topK }: ClassifyOptions): string {
-  if (typeof model !== "string") {
-    throw new TypeError(`the model is ${model}: expected its name, as in classify(input, { model: "lenet5-mnist" })`);
-  }
-  const place = version === undefined ? "" : `/versions/${encodeURIComponent(version)}`;
-  const query = topK === undefined ? "" : `?top_k=${encodeURIComponent(topK)}`;
-  return `/v1/models/${encodeURIComponent(model)}${place}/predict${query}`;
+interface StreamOptions extends CallOptions {
+  readonly path: string;
+  readonly concurrency: number;
+  readonly patience: number;
+}
+
+/** Whether another input may fare better. */
+function isOfInput(error: unknown): error is MaxpoolError {
+  const gateway = error instanceof ServerError && error.status === 502;
+  return error instanceof InvalidInput || error instanceof TimedOut || (error instanceof ServerError && !gateway);
 }
 
 function isList(given: Input | readonly Input[]): given is readonly Input[] {
   return Array.isArray(given);
 }
 
-function checkTimeout(timeout: number | null): number | null {
-  if (timeout === null || timeout > 0) return timeout;
-  throw new TypeError(`timeout is ${timeout}: expected milliseconds above 0, or null to wait for ever`);
-}
-
-function parsed<Result>(answer: Answer, parse: (answer: Answer) => Result): Result {
+function parsed<Result>(reply: Reply, parse: (reply: Reply) => Result): Result {
   try {
-    return parse(answer);
+    return parse(reply);
   } catch (cause) {
-    throw new UnexpectedAnswer(`${answer.url} did not answer as Maxpool does: is baseUrl right?`, {
-      url: answer.url,
+    throw new UnexpectedAnswer(`${reply.url} did not answer as Maxpool does: is baseUrl right?`, {
+      url: reply.url,
       cause,
     });
   }

@@ -9,15 +9,15 @@ export class Deadline {
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #caller: AbortSignal | undefined;
 
-  /** `late` makes the reason to abort with when time is up; a timeout of null never is. */
-  constructor(timeout: number | null, caller: AbortSignal | undefined, late: () => Error) {
+  /** `late` makes the reason to abort with when time is up; with a timeout of null it never is. */
+  constructor(timeout: number | null, caller: AbortSignal | undefined, late?: () => Error) {
     this.signal = this.#controller.signal;
     this.#end = timeout === null ? Infinity : performance.now() + timeout;
     this.#caller = caller;
     if (caller?.aborted) this.#obey();
     caller?.addEventListener("abort", this.#obey);
     if (timeout !== null) {
-      this.#timer = setTimeout(() => this.#controller.abort(late()), Math.min(timeout, LONGEST_TIMER));
+      this.#timer = setTimeout(() => this.#controller.abort(late?.()), Math.min(timeout, LONGEST_TIMER));
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Everything a call can reject with, beside a TypeError for what could never be sent, and the reason of your AbortSignal.
+ * Everything a call can reject with, beside a TypeError for what could never be sent and your AbortSignal's reason.
  *
  * MaxpoolError
  *   - ConnectionFailed         the service could not be reached, or hung up
@@ -78,7 +78,10 @@ export class Overloaded extends StatusError {
   /** Seconds after which to ask again; null if the service did not say. */
   readonly retryAfter: number | null;
 
-  constructor(message: string, { url, status, retryAfter }: { url: string; status: number; retryAfter: number | null }) {
+  constructor(
+    message: string,
+    { url, status, retryAfter }: { url: string; status: number; retryAfter: number | null },
+  ) {
     super(message, { url, status });
     this.retryAfter = retryAfter;
   }

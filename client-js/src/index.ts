@@ -1,6 +1,6 @@
 /** The TypeScript client of Maxpool. Everything public is here; every other module is private. */
 
-export { type CallOptions, type ClassifyManyOptions, type ClassifyOptions, Client, type ClientOptions } from "./client.js";
+export { Client } from "./client.js";
 export {
   ConnectionFailed,
   InvalidInput,
@@ -9,10 +9,18 @@ export {
   ServerError,
   StatusError,
   TimedOut,
+  Unauthorized,
   UnexpectedAnswer,
   UnknownModel,
 } from "./errors.js";
 export { type Input } from "./inputs.js";
+export {
+  type CallOptions,
+  type ClassifyManyOptions,
+  type ClassifyOptions,
+  type ClientOptions,
+  type ModelOptions,
+} from "./options.js";
 export {
   type Health,
   type Model,

@@ -45,7 +45,9 @@ async function readStream(stream: ReadableStream<Uint8Array>, signal: AbortSigna
   signal.addEventListener("abort", stop);
   try {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
-    for (let read = await reader.read(); !read.done; read = await reader.read()) chunks.push(new Uint8Array(read.value));
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      chunks.push(new Uint8Array(read.value));
+    }
     signal.throwIfAborted();
     return new Uint8Array(await new Blob(chunks).arrayBuffer());
   } finally {
@@ -55,7 +57,8 @@ async function readStream(stream: ReadableStream<Uint8Array>, signal: AbortSigna
 
 /** The fast road: the picture or sentence is the body. */
 export function single(loaded: Loaded): Body {
-  return { content: loaded, type: typeof loaded === "string" ? "text/plain; charset=utf-8" : "application/octet-stream" };
+  const type = typeof loaded === "string" ? "text/plain; charset=utf-8" : "application/octet-stream";
+  return { content: loaded, type };
 }
 
 /** Sentences as JSON, pictures as multipart: neither is made longer by base64. */

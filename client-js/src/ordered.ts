@@ -1,32 +1,33 @@
-type Read<In> = IteratorResult<In> | { failure: unknown };
-
-/** The answers in the order of the inputs, at most `concurrency` asked for or waiting to be taken at a time.
+/** Each input with its answer, in the order of the inputs; at most `concurrency` are asked for or waiting to be taken.
  *
- * The next answer and the next input are waited for together: a source that is slow holds back no answer.
- * `ask` never rejects, and ends early when `signal` is aborted. Throws the signal's reason, and what the source throws,
- * the latter after the answers to what came before it. */
+ * The next answer and the next input are waited for together: a source that is slow holds back no answer. Throws the
+ * reason of `signal`, what `ask` rejects with, and what the source throws, after the answers before it. */
 export async function* inOrder<In, Out>(
   inputs: Iterable<In> | AsyncIterable<In>,
   { concurrency, signal, ask }: { concurrency: number; signal: AbortSignal; ask: (input: In) => Promise<Out> },
-): AsyncGenerator<Out, void, undefined> {
+): AsyncGenerator<[In, Out], void, undefined> {
   const source = Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]();
-  const asked: Promise<Out>[] = [];
-  let reading: Promise<Read<In>> | null = null;
+  // A promise for each wait: one for all of them would hold on to every race that it took part in.
+  let stop: (reason: unknown) => void = () => undefined;
+  signal.addEventListener("abort", () => stop(signal.reason), { once: true });
+  const asked: Promise<[In, Out]>[] = [];
+  let reading: Promise<IteratorResult<In> | { failure: unknown }> | null = null;
   let ended: { failure?: unknown } | null = null;
   try {
     while (ended === null || asked.length > 0) {
-      if (ended === null && asked.length < concurrency) reading ??= read(source, signal);
-      const first = asked[0]?.then((answer) => ({ answer }));
-      const event = await Promise.race([first, reading].filter((waited) => waited != null));
       signal.throwIfAborted();
-      if ("answer" in event) {
+      if (ended === null && asked.length < concurrency) reading ??= next(source);
+      const first = asked[0]?.then((answered) => ({ answered }));
+      const stopped = new Promise<never>((_, reject) => (stop = reject));
+      const event = await Promise.race([first, reading, stopped].filter((waited) => waited != null));
+      if ("answered" in event) {
         asked.shift();
-        yield event.answer;
+        yield event.answered;
       } else {
         reading = null;
         if ("failure" in event) ended = event;
         else if (event.done) ended = {};
-        else asked.push(ask(event.value));
+        else asked.push(pair(event.value, ask));
       }
     }
     if ("failure" in ended) throw ended.failure;
@@ -36,18 +37,16 @@ export async function* inOrder<In, Out>(
   }
 }
 
-/** Never rejects. A listener for each read and not one for all: what races against one promise for ever is never freed. */
-async function read<In>(source: Iterator<In> | AsyncIterator<In>, signal: AbortSignal): Promise<Read<In>> {
-  let stop = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop);
-  });
+function pair<In, Out>(input: In, ask: (input: In) => Promise<Out>): Promise<[In, Out]> {
+  const answered = ask(input).then((answer): [In, Out] => [input, answer]);
+  answered.catch(() => undefined); // it is thrown in its turn, if that comes
+  return answered;
+}
+
+async function next<In>(source: Iterator<In> | AsyncIterator<In>): Promise<IteratorResult<In> | { failure: unknown }> {
   try {
-    return await Promise.race([source.next(), aborted]);
+    return await source.next();
   } catch (failure) {
     return { failure };
-  } finally {
-    signal.removeEventListener("abort", stop);
   }
 }

@@ -1,13 +1,14 @@
 /** Whether to ask again, and when. */
 
-import { ConnectionFailed, type MaxpoolError, Overloaded, ServerError, TimedOut } from "./errors.js";
+import { type Deadline } from "./deadline.js";
+import { ConnectionFailed, MaxpoolError, Overloaded, ServerError, TimedOut } from "./errors.js";
 
 const FIRST_PAUSE = 250; // milliseconds
 const LONGEST_PAUSE = 8_000;
 const LONGEST_WAIT = 60; // seconds; a service that asks for more is not waited for
 
-/** At most one retry in ten requests, after a first ten (Google's SRE book, chapter 21): clients that all try again must
- * not be what keeps a service down. One for all calls of a client. */
+/** At most one retry in ten requests, after a first ten (Google's SRE book, chapter 21): clients that all try again
+ * must not be what keeps a service down. One for all calls of a client. */
 export class RetryBudget {
   static readonly #full = 10;
   #retries = RetryBudget.#full;
@@ -34,8 +35,27 @@ export function retryPause(error: MaxpoolError, attempt: number): number | null 
   return asked <= LONGEST_WAIT ? asked * 1000 + backoff : null;
 }
 
+/** Asks again as long as the service is gone or busy, until it has been so for `patience` milliseconds. */
+export async function outlast<Result>(
+  ask: () => Promise<Result>,
+  { patience, whole }: { patience: number; whole: Deadline },
+): Promise<Result> {
+  let end: number | null = null;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (whole.signal.aborted || !(error instanceof MaxpoolError && isOutage(error))) throw error;
+      end ??= performance.now() + patience;
+      const pause = retryPause(error, attempt);
+      if (pause === null || performance.now() + pause >= end) throw error;
+      await whole.pause(pause);
+    }
+  }
+}
+
 /** Whether the service is gone or busy, whatever is asked of it. */
-export function isOutage(error: unknown): boolean {
+export function isOutage(error: MaxpoolError): boolean {
   return (
     error instanceof ConnectionFailed ||
     error instanceof Overloaded ||
