@@ -8,25 +8,14 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
+from .conftest import SOURCE
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PAGE = """<!doctype html><meta charset="utf-8"><title>client-js</title><canvas width="28" height="28"></canvas>
+PAGE = """<!doctype html><meta charset="utf-8"><title>client-js</title>
 <script type="module">
   import * as maxpool from "/client/index.js";
   Object.assign(window, { maxpool, client: new maxpool.Client({ baseUrl: location.origin }) });
 </script>"""
-# White strokes on black, as the digits were that the net has learned.
-DRAWN_ONE = """async () => {
-  const canvas = document.querySelector("canvas");
-  const pen = canvas.getContext("2d");
-  pen.fillRect(0, 0, 28, 28);
-  Object.assign(pen, { strokeStyle: "white", lineWidth: 3, lineCap: "round" });
-  pen.beginPath();
-  pen.moveTo(15, 5);
-  pen.lineTo(13, 23);
-  pen.stroke();
-  const drawn = await new Promise((resolve) => canvas.toBlob(resolve));
-  return client.classify(drawn, { model: "lenet5-mnist", topK: 3 });
-}"""
 STREAM = """async () => {
   const sentences = new Blob(["A warm, funny and beautifully acted film.\\nIt is dull, lifeless and far too long."]);
   const lines = (await sentences.text()).split("\\n");
@@ -44,37 +33,39 @@ REFUSED = """async () => {
   return [error instanceof maxpool.InvalidInput, error.status, answers.map(({ name }) => name), await stopped];
 }"""
 
+README = (SOURCE / "README.md").read_text()
+PAGES = {"/page": PAGE, "/readme": README.partition("```html\n")[2].partition("```")[0]}
+
 
 @pytest.fixture(scope="module")
-def page(package: Path, service_url: str) -> Iterator[Page]:
-    """A page of the service's own origin, which has the client's modules under /client."""
+def browser_page(package: Path, service_url: str) -> Iterator[Page]:
+    """For pages of the service's own origin, which has the client's modules under /client."""
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
 
     def fulfil(route: Route) -> None:
         path = urlparse(route.request.url).path
-        if path == "/page":
-            route.fulfill(body=PAGE, content_type="text/html")
-        else:
+        if path in PAGES:
+            route.fulfill(body=PAGES[path], content_type="text/html")
+        elif path.startswith("/client/"):
             module = package / "dist" / Path(path).name
             route.fulfill(body=module.read_text(), content_type="text/javascript")
+        else:
+            route.continue_()
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
-        page.route(f"{service_url}/page", fulfil)
-        page.route(f"{service_url}/client/*", fulfil)
-        page.goto(f"{service_url}/page")
-        page.wait_for_function("window.client")
+        page.route(f"{service_url}/**", fulfil)
         yield page
         browser.close()
 
 
-def test_a_digit_drawn_on_a_canvas_is_classified(page: Page) -> None:
-    prediction = page.evaluate(DRAWN_ONE)
-    assert prediction["label"] == "1"
-    assert [each["label"] for each in prediction["top"]][0] == "1"
-    assert (prediction["input"]["format"], prediction["input"]["width"]) == ("PNG", 28)
+@pytest.fixture
+def page(browser_page: Page, service_url: str) -> Page:
+    browser_page.goto(f"{service_url}/page")
+    browser_page.wait_for_function("window.client")
+    return browser_page
 
 
 def test_sentences_are_streamed(page: Page) -> None:
@@ -83,3 +74,9 @@ def test_sentences_are_streamed(page: Page) -> None:
 
 def test_errors_are_typed(page: Page) -> None:
     assert page.evaluate(REFUSED) == [True, 400, ["InvalidInput", "InvalidInput"], "AbortError"]
+
+
+def test_the_page_of_the_readme_classifies_what_it_draws(browser_page: Page, service_url: str) -> None:
+    browser_page.goto(f"{service_url}/readme")
+    browser_page.wait_for_function("document.querySelector('output').value")
+    assert browser_page.evaluate("document.querySelector('output').value") == "1"
