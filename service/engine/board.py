@@ -90,8 +90,10 @@ class Board:
         data = json.dumps([name, version, reason[:LONGEST_REASON]], ensure_ascii=False).encode()
         self._write(self._failures[slot], FAILURE_BYTES, epoch, data)
 
-    def all_prepared(self, epoch: int) -> bool:
-        return all(self._counters[self._at(slot, PREPARED)] == epoch for slot in self._taken())
+    def settled(self, epoch: int) -> bool:
+        """All are prepared, or some never will be."""
+        ready = all(self._counters[self._at(slot, PREPARED)] == epoch for slot in self._taken())
+        return ready or bool(self.failures(epoch))
 
     def all_switched(self, epoch: int) -> bool:
         return all(self._counters[self._at(slot, SWITCHED)] >= epoch for slot in self._taken())

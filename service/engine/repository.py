@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from service.engine.board import Board
@@ -113,7 +114,7 @@ class Repository:
             return target
         while True:
             epoch = self._board.propose(target)
-            await self._until(lambda epoch=epoch: self._board.all_prepared(epoch) or self._board.failures(epoch))
+            await self._until(partial(self._board.settled, epoch))
             if not (failures := self._board.failures(epoch)):
                 break
             target = target.refuse(failures)
@@ -127,7 +128,7 @@ class Repository:
         while not holds():
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"the worker processes did not agree within {PATIENCE} s; POST /v2/repository/index says what is served",
+                    f"the worker processes did not agree within {PATIENCE} s, the index says what is served: ask again",
                     retry_after=PATIENCE,
                 )
             await asyncio.sleep(POLL_SECONDS)
