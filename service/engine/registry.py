@@ -189,18 +189,19 @@ class Registry:
         return (next(reversed(of_name.values())) for of_name in self._models.values())
 
     def statuses(self) -> list[dict[str, Any]]:
-        """Every version, served or refused."""
+        """Every version, served, refused or unloaded."""
         served = [status(model) for of_name in self._models.values() for model in of_name.values()]
         return served + [
             {
-                "name": r.name,
-                "version": r.version,
+                "name": name,
+                "version": number,
                 "task": None,
-                "status": "refused",
+                "status": UNLOADED if name in self.state.unloaded else "refused",
                 "ready": False,
-                "reason": r.reason,
+                "reason": version.reason,
             }
-            for r in self.refused
+            for (name, number), version in self.state.versions.items()
+            if version.reason
         ]
 
     @property
