@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gc.set_threshold(YOUNG_OBJECTS, 20, 20)
         tasks = [asyncio.create_task(repository.follow())]
         if settings.reload_seconds:
-            tasks.append(asyncio.create_task(repository.watch(settings.reload_seconds)))
+            tasks.append(asyncio.create_task(repository.watch(settings.reload_seconds / 2)))
         yield
         for task in tasks:
             task.cancel()
