@@ -21,14 +21,19 @@ from starlette.types import Receive, Scope, Send
 
 from service import __version__
 from service.cpus import cpu_count
+from service.engine.board import Board
+from service.engine.follower import Follower
 from service.engine.registry import Registry
+from service.engine.repository import Repository
 from service.engine.session import choose_provider
 from service.errors import BUG, MaxpoolError, SettingsError
 from service.metrics import Metrics
 from service.protocols import dialects
+from service.protocols.admin_key import AdminKey
 from service.protocols.catalog import catalog
 from service.protocols.native import Predict
 from service.protocols.oip_catalog import oip_catalog
+from service.protocols.oip_repository import Control, oip_repository
 from service.protocols.openapi import PREDICT_PATHS, predict_paths
 from service.protocols.replies import error_headers
 from service.protocols.road import Road
@@ -40,33 +45,41 @@ PATHS, LONG_PATH = 1024, 512  # how many are remembered, and how long in charact
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Models are loaded when the application starts, before it answers; `app.state.registry.load` may do it earlier.
+    """Models are loaded when the application starts, before it answers; `app.state.follower.begin` may do it earlier.
     Raises SettingsError."""
     settings = settings or Settings.from_env(os.environ)
     metrics = Metrics()
     provider = choose_provider(settings.provider)
+    workers = worker_count(settings, provider)
     registry = Registry(
-        cpus=max(1, cpu_count() // worker_count(settings, provider)),
+        cpus=max(1, cpu_count() // workers),
         provider=provider,
         queue_rows=settings.queue_rows,
         max_pixels=settings.max_pixels,
         metrics=metrics,
     )
+    board = Board(slots=workers + 1 if workers > 1 else 1)  # with workers, the first process is one more
+    follower = Follower(registry, board, settings.models)
+    repository = Repository(registry, board, follower, settings.models)
+    control = Control(repository, AdminKey.read(settings.admin_key_file))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # A thread that comes back from a run waits for the interpreter: by default up to 5 ms, longer than most runs.
         sys.setswitchinterval(0.0005)
-        registry.load(settings.models)
-        # What is loaded now stays for good. Left to the collector, a full pass over it stops the loop for 30 ms.
+        follower.begin()
+        await repository.catch_up()
+        # What is loaded now stays for long. Left to the collector, a full pass over it stops the loop for 30 ms.
         gc.collect()
         gc.freeze()
         # A request leaves no cycles behind; to look for some after every 700 objects took 7 % of its time.
         gc.set_threshold(YOUNG_OBJECTS, 20, 20)
-        watching = asyncio.create_task(watch(registry, settings)) if settings.reload_seconds else None
+        tasks = [asyncio.create_task(repository.follow())]
+        if settings.reload_seconds:
+            tasks.append(asyncio.create_task(repository.watch(settings.reload_seconds / 2)))
         yield
-        if watching:
-            watching.cancel()
+        for task in tasks:
+            task.cancel()
         registry.close()
 
     app = Application(
@@ -80,6 +93,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.registry = registry
+    app.state.board = board
+    app.state.follower = follower
+    app.state.control = control
     app.state.metrics = metrics
     patch_fastapi(app, title="Maxpool", redirect_from_root_to_docs=False)
     own: list[tuple[tuple[str, ...], type[Road]]] = [(PREDICT_PATHS, Predict)]
@@ -88,6 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(catalog(registry, metrics, settings))
     if "oip" in settings.spoken:
         app.include_router(oip_catalog(registry, settings, metrics))
+        app.include_router(oip_repository(registry, control))
     add_error_handlers(app)
 
     described_by_fastapi = app.openapi
@@ -135,16 +152,6 @@ class Application(FastAPI):
                 road, scope["path_params"] = found
                 return await road(scope, receive, send)
         await super().__call__(scope, receive, send)
-
-
-async def watch(registry: Registry, settings: Settings) -> None:
-    """Picks up what is put into the models folder, and drops what is taken out. Loading goes on beside the requests."""
-    while True:
-        await asyncio.sleep(settings.reload_seconds)
-        try:
-            registry.apply(await asyncio.to_thread(registry.changes, settings.models))
-        except Exception:  # whatever it is, what is loaded goes on serving, and the next look may succeed
-            log.exception("a look for new models failed; the next is in %s s", settings.reload_seconds)
 
 
 def worker_count(settings: Settings, provider: str) -> int:

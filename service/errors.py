@@ -4,6 +4,8 @@ MaxpoolError
   - InvalidInput          400  the input is not what the model takes
     - InputTooLarge       413  a body, picture, sentence or list over its limit
     - UnsupportedInput    415  a content type that no input of this model has
+  - Unauthorized          401  no key, or a wrong one
+  - Forbidden             403  for those who have a key, and there is none
   - UnknownModel          404
   - NotOffered            501  part of a protocol that this server leaves out
   - Unavailable           503  ask again after `retry_after` seconds
@@ -33,6 +35,14 @@ class InputTooLarge(InvalidInput):
 
 class UnsupportedInput(InvalidInput):
     status = 415
+
+
+class Unauthorized(MaxpoolError):
+    status = 401
+
+
+class Forbidden(MaxpoolError):
+    status = 403
 
 
 class UnknownModel(MaxpoolError):

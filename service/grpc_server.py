@@ -9,6 +9,7 @@ from service.engine.registry import Registry
 from service.errors import SettingsError
 from service.metrics import Metrics
 from service.protocols.oip_grpc import InferenceService
+from service.protocols.oip_repository import Control
 from service.settings import Settings
 
 # For calls that keep coming to be told why. The library's own stop cancels what has come and was not taken up yet, and
@@ -17,8 +18,8 @@ REFUSING_SECONDS = 0.1
 
 
 class GrpcServer:
-    def __init__(self, registry: Registry, settings: Settings, metrics: Metrics) -> None:
-        self._service = InferenceService(registry, settings, metrics)
+    def __init__(self, registry: Registry, control: Control, settings: Settings, metrics: Metrics) -> None:
+        self._service = InferenceService(registry, control, settings, metrics)
         self._settings = settings
 
     async def start(self) -> None:

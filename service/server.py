@@ -34,7 +34,7 @@ def serve(settings: Settings) -> None:
     registry: Registry = app.state.registry
     workers = worker_count(settings, registry.provider)
     config = uvicorn_config(settings, app)  # sets up the log, too
-    registry.load(settings.models)
+    app.state.follower.begin()
     # A pass of the collector would write to every page that the workers share.
     gc.collect()
     gc.freeze()
@@ -47,7 +47,12 @@ def serve(settings: Settings) -> None:
         else:
             grace = settings.grace_seconds
             Workers(
-                lambda channel: Worker(config, settings, app, channel).run(), listener, count=workers, grace=grace
+                lambda channel: Worker(config, settings, app, channel).run(),
+                listener,
+                app.state.board,
+                app.state.follower,
+                count=workers,
+                grace=grace,
             ).run()
 
 
@@ -92,7 +97,9 @@ class Server(uvicorn.Server):
         """The gRPC server; without one this process would be half a service, and ends."""
         try:
             grpc_server = await asyncio.to_thread(import_module, "service.grpc_server")
-            server = grpc_server.GrpcServer(self._app.state.registry, self._settings, self._app.state.metrics)
+            server = grpc_server.GrpcServer(
+                self._app.state.registry, self._app.state.control, self._settings, self._app.state.metrics
+            )
             await server.start()
             log.info("gRPC on %s port %s", self._settings.host, self._settings.grpc_port)
         except Exception:

@@ -27,7 +27,8 @@ class Settings:
     max_body_bytes: int = 32 * 1024 * 1024
     max_pixels: int = MAX_PIXELS  # of one picture, before it is decoded
     timeout_seconds: int = 30  # from the head of a request to its answer; a client may ask for less
-    reload_seconds: int = 5  # between two looks for new versions in the models folder; 0: none after the start
+    reload_seconds: int = 1  # within which a change of the models folder is seen; 0: none is after the start
+    admin_key_file: str = ""  # with the key that loads and unloads models, or its digest; "": nobody does
     grace_seconds: int = 30  # for requests under way when the process is told to stop
     dialects: str = ",".join(DIALECTS)  # spoken beside our own, by commas
     default_model: str = ""  # for paths that name none: one, or by commas one for pictures and one for sentences

@@ -16,6 +16,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
+from service.engine.board import Board
+from service.engine.follower import STEP_SECONDS, Follower
+
 log = logging.getLogger("maxpool")
 STOPS = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = {*STOPS, signal.SIGCHLD}
@@ -30,12 +33,17 @@ class Workers:
     """Of the first process alone. `serve` is what a worker does with its channel, over which connections come, until
     SIGTERM or the end of the channel."""
 
-    def __init__(self, serve: Serve, listener: socket.socket, *, count: int, grace: float) -> None:
+    def __init__(
+        self, serve: Serve, listener: socket.socket, board: Board, follower: Follower, *, count: int, grace: float
+    ) -> None:
         self._serve = serve
         self._listener = listener
+        self._board = board
+        self._follower = follower
         self._count = count
         self._grace = grace
         self._born: dict[int, float] = {}  # process id -> when
+        self._slots: dict[int, int] = {}  # process id -> its place on the board
         self._channels: deque[tuple[int, socket.socket]] = deque()  # of the workers, the next in turn first
         self._due: list[float] = []  # when those that ended are to be replaced
 
@@ -52,8 +60,7 @@ class Workers:
         self._listener.listen(2048)
         self._listener.setblocking(False)
         while True:
-            wait = max(0.0, min(self._due) - time.monotonic()) if self._due else None
-            readable, _, _ = select.select([self._listener, told], [], [], wait)
+            readable, _, _ = select.select([self._listener, told], [], [], STEP_SECONDS)
             if self._listener in readable:
                 self._deal()
             if told in readable:
@@ -61,22 +68,26 @@ class Workers:
                     return self._stop()
                 self._bury()
             self._replace()
+            self._follow()
 
     def _fork(self) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        slot = self._board.free_slot()
+        self._board.take(slot)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
             ours.close()
-            self._live(theirs)
+            self._live(theirs, slot)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         theirs.close()
         self._born[pid] = time.monotonic()
+        self._slots[pid] = slot
         self._channels.append((pid, ours))
 
-    def _live(self, channel: socket.socket) -> NoReturn:
+    def _live(self, channel: socket.socket, slot: int) -> NoReturn:
         """The whole life of a worker. What the first process would clean up at its end is not the worker's to clean
         up."""
         status = 1
@@ -88,6 +99,7 @@ class Workers:
             for each in SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            self._follower.become(slot)
             self._serve(channel)
             status = 0
         except KeyboardInterrupt:  # uvicorn hands on the signal that stopped it
@@ -126,13 +138,20 @@ class Workers:
             (gone,) = [each for each in self._channels if each[0] == pid]
             self._channels.remove(gone)
             gone[1].close()
+            self._board.give_back(self._slots.pop(pid))
             self._due.append(max(time.monotonic(), self._born.pop(pid) + SHORT_LIFE))
 
     def _replace(self) -> None:
         now = time.monotonic()
-        for due in [due for due in self._due if due <= now]:
+        for due in [due for due in self._due if due <= now and not self._follower.busy]:
             self._due.remove(due)
             self._fork()
+
+    def _follow(self) -> None:
+        try:
+            self._follower.step()
+        except Exception:
+            log.exception("the first process could not take a step after its workers")
 
     def _stop(self) -> None:
         self._listener.close()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from service.engine.lanes import Lanes
 from service.engine.proof import Golden, Proven
 from service.engine.rows import Input, Row, decode, is_short, open_input, read_row, stack
 from service.engine.schedule import Schedule
-from service.engine.session import Scores
+from service.engine.session import Scores, Session
 from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput, MaxpoolError
 from service.images import Picture
 from service.metrics import ModelMetrics
@@ -73,23 +74,26 @@ class Model:
         self.provider = proven.session.provider
         self.golden: tuple[Golden, ...] = proven.golden
         self.metrics = metrics
-        self._session = proven.session
         self._readers = readers
         self._max_pixels = max_pixels
         first = read_row(proven.golden[0].input, proven.spec.input)
-        cost = measure_cost(lambda rows: self._run([first.row] * rows), units=first.units)
-        self._session.shrink(stack([first.row]))
+        # Not a method: with one the model and its batcher would hold each other, and the session with them.
+        run = partial(run_rows, proven.session)
+        cost = measure_cost(lambda rows: run([first.row] * rows), units=first.units)
+        proven.session.shrink(stack([first.row]))
         self.plan = Plan(
             max_batch=cost.max_rows,
             row_milliseconds=round(1000 * cost.seconds(1, first.units), 3),
             batch_milliseconds=round(1000 * cost.seconds(cost.max_rows, first.units), 3),
             runs="loop" if cost.inline(1, first.units) else "lanes",
         )
-        self._batcher = Batcher(self._run, cost=cost, lanes=lanes, queue_rows=queue_rows, observe=metrics.observe_batch)
-        metrics.watch_queue(lambda: self._batcher.admitted)
+        self._batcher = Batcher(run, cost=cost, lanes=lanes, queue_rows=queue_rows, observe=metrics.observe_batch)
+        batcher = self._batcher
+        metrics.watch_queue(lambda: batcher.admitted)
 
-    def _run(self, rows: Sequence[Any]) -> Scores:
-        return self._session.run(stack(list(rows)))
+    def close(self) -> None:
+        """It answers whoever has it already. Its session is gone with the last of them, for nobody else has it."""
+        self.metrics.watch_queue(lambda: 0)
 
     async def predict(self, inputs: Sequence[Input | MaxpoolError], schedule: Schedule) -> Predictions:
         """An input that is an error already is answered by it. Raises Overloaded, DeadlineExceeded; what is wrong with
@@ -184,3 +188,7 @@ class Model:
         return [
             (labels[index], index, score) for index, score in zip(best.tolist(), scores[best].tolist(), strict=True)
         ]
+
+
+def run_rows(session: Session, rows: Sequence[Any]) -> Scores:
+    return session.run(stack(list(rows)))

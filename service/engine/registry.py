@@ -1,117 +1,160 @@
 """The models folder, loaded: name and version -> Model, or the reason why not."""
 
+import hashlib
 import logging
 import re
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from service.engine.lanes import Lanes
 from service.engine.model import Model
 from service.engine.proof import prove
+from service.engine.state import UNLOADED, Key, Refused, State, Version
 from service.errors import ModelRefused, SettingsError, Unavailable, UnknownModel
 from service.metrics import Metrics
 from service.spec import NAME, VERSION
 
 log = logging.getLogger("maxpool")
-Key = tuple[str, str]  # name, version
-Fingerprint = tuple[tuple[str, int, int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A version on disk that is not served."""
-
-    name: str
-    version: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a look at the folder found to be new, changed or gone since the last one."""
-
-    loaded: tuple[Model, ...]
-    refused: tuple[Refused, ...]
-    gone: frozenset[Key]
 
 
 class Registry:
-    """`load` once, then `changes` (in any thread, it takes long) and `apply` (on the event loop, it takes no time)."""
+    """`look` at the folder or `prepare` for what another process saw in it (in any thread, both take long), then
+    `apply` (on the event loop, it takes no time)."""
 
     def __init__(self, *, cpus: int, provider: str, queue_rows: int, max_pixels: int, metrics: Metrics) -> None:
         self.provider = provider
+        self.state = State()
+        self.released = False  # memory of a model that was dropped
         self._lanes = Lanes(cpus)
         self.readers = ThreadPoolExecutor(cpus, thread_name_prefix="reader")
         self._limits = {"queue_rows": queue_rows, "max_pixels": max_pixels}
         self._metrics = metrics
         self._models: dict[str, dict[str, Model]] = {}  # name -> version -> model, the highest version last
-        self._seen: dict[Key, Fingerprint] = {}
-        self._refused: dict[Key, Refused] = {}
+        self._fingerprints: dict[Key, str] = {}  # of what _models has
+        self._prepared: dict[tuple[Key, str], Model] = {}  # by fingerprint; loaded and not served yet
+        self._preparing = Lock()
 
     def load(self, folder: Path) -> None:
         """Every <name>/<version> of the folder. One that is refused leaves the others served. Raises SettingsError."""
-        self.apply(self.changes(folder))
+        self.apply(self.look(folder, self.state))
 
-    def changes(self, folder: Path) -> Changes:
-        """Loads and proves what is new in the folder, or other than it was; nothing is served differently yet. Raises
-        SettingsError where there is no folder, which does not mean that every model was taken out of it."""
+    def look(self, folder: Path, state: State, *, again: str | None = None) -> State:
+        """`state` as the folder has it now. What is new in it, or other than it was, is loaded and proven; nothing is
+        served differently yet. `again`: of this model alone, and what was unloaded or refused is given another try.
+
+        Raises SettingsError where there is no folder, which does not mean that every model was taken out of it.
+        """
         if not folder.is_dir():
             raise SettingsError(f"the models folder {folder.absolute()} is missing: set MAXPOOL_MODELS to where it is")
-        found = {(path.parent.name, path.name): path for path in versions(folder)}
-        loaded, refused = [], []
-        gone = frozenset((self._seen.keys() | self._refused.keys()) - found.keys())
-        for key, path in found.items():
+        looked = {key: version for key, version in state.versions.items() if again not in (None, key[0])}
+        for path in versions(folder):
+            key = (path.parent.name, path.name)
+            if again in (None, key[0]):
+                looked[key] = self._look_at(path, key, state, again=bool(again))
+        return State(looked, state.unloaded - {again})
+
+    def _look_at(self, path: Path, key: Key, state: State, *, again: bool) -> Version:
+        if key[0] in state.unloaded and not again:
+            return Version("", UNLOADED)
+        known = state.versions.get(key)
+        found = ""
+        try:
+            found = fingerprint(path)
+            if known and known.fingerprint == found and not (known.reason and again):
+                return known
+            self._prepare(path, key, found)
+        except ModelRefused as refusal:
+            return Version(found, str(refusal))
+        except OSError as error:  # perhaps it is being put there or taken away: the next look reads it again
+            return Version("", f"its files can not be read ({error}): put the whole folder there")
+        return Version(found)
+
+    def prepare(self, folder: Path, state: State) -> list[Refused]:
+        """Loads and proves what `state` has and this process has not; what was refused here."""
+        wanted = {(key, version.fingerprint) for key, version in state.versions.items() if not version.reason}
+        with self._preparing:
+            for each in self._prepared.keys() - wanted:
+                del self._prepared[each]
+        refused = []
+        for key, expected in sorted(wanted):
+            path = folder / key[0] / key[1]
             try:
-                seen = fingerprint(path)
-                if self._seen.get(key) == seen:
-                    continue
-                self._seen[key] = seen
-                loaded.append(self._load_one(path))
-            except ModelRefused as refusal:
-                refused.append(Refused(*key, str(refusal)))
-            except OSError as error:  # perhaps it is being put there or taken away: the next look reads it again
-                self._seen.pop(key, None)
-                refused.append(Refused(*key, f"its files can not be read ({error}): put the whole folder there"))
-        for key in gone:
-            self._seen.pop(key, None)
-        return Changes(tuple(loaded), tuple(refused), gone)
+                if not self._has(key, expected):
+                    if fingerprint(path) != expected:
+                        raise ModelRefused("its files were changed while it was loaded: put the whole folder there")
+                    self._prepare(path, key, expected)
+            except (ModelRefused, OSError) as error:
+                refused.append(Refused(*key, str(error)))
+        return refused
 
-    def _load_one(self, path: Path) -> Model:
-        metrics = self._metrics.of_model(path.parent.name, path.name)
-        proven = prove(path, provider=self.provider)
-        return Model(proven, lanes=self._lanes, readers=self.readers, metrics=metrics, **self._limits)
+    def _has(self, key: Key, fingerprint: str) -> bool:
+        return self._fingerprints.get(key) == fingerprint or (key, fingerprint) in self._prepared
 
-    def apply(self, changes: Changes) -> None:
-        """A version that could not be loaded again leaves what it was before serving."""
-        for model in changes.loaded:
-            key = (model.spec.name, model.spec.version)
-            of_name = {**self._models.get(key[0], {}), key[1]: model}
-            self._models[key[0]] = {version: of_name[version] for version in sorted(of_name, key=int)}
-            self._refused.pop(key, None)
-            log.info("%s version %s is ready on %s: %s", *key, model.provider, model.plan)
-        for refusal in changes.refused:
-            self._refused[refusal.name, refusal.version] = refusal
-            log.error("%s version %s is not served: %s", refusal.name, refusal.version, refusal.reason)
-        for name, version in changes.gone:
-            self._refused.pop((name, version), None)
-            of_name = {other: model for other, model in self._models.get(name, {}).items() if other != version}
-            if of_name:
-                self._models[name] = of_name
-            else:
-                self._models.pop(name, None)
-            self._metrics.ready.labels(name, version, self.provider).set(0)
-            log.info("%s version %s is gone", name, version)
+    def _prepare(self, path: Path, key: Key, fingerprint: str) -> None:
+        with self._preparing:
+            if not self._has(key, fingerprint):
+                proven = prove(path, provider=self.provider)
+                metrics = self._metrics.of_model(*key)
+                self._prepared[key, fingerprint] = Model(
+                    proven, lanes=self._lanes, readers=self.readers, metrics=metrics, **self._limits
+                )
+
+    def apply(self, state: State) -> None:
+        """What was prepared for it is served. A version that was refused leaves what it was before serving."""
+        before, self.state = self.state, state
+        for key, version in state.versions.items():
+            if version == before.versions.get(key):
+                continue
+            if key[0] in state.unloaded:
+                self._drop(key, UNLOADED)
+            elif version.reason:
+                log.error("%s version %s is not served: %s", *key, version.reason)
+            elif model := self._prepared.pop((key, version.fingerprint), None):
+                self._serve(key, version.fingerprint, model)
+        for key in before.versions.keys() - state.versions.keys():
+            self._drop(key, "gone")
         # All of them each time: a worker forked after the load has gauges of its own.
-        served = {(model.spec.name, model.spec.version) for of in self._models.values() for model in of.values()}
-        for name, version in served | self._refused.keys():
-            self._metrics.ready.labels(name, version, self.provider).set((name, version) not in self._refused)
+        not_ready = {key for key, version in state.versions.items() if version.reason}
+        for key in self._fingerprints.keys() | not_ready:
+            self._metrics.ready.labels(*key, self.provider).set(key not in not_ready)
+
+    def _serve(self, key: Key, fingerprint: str, model: Model) -> None:
+        name, version = key
+        if replaced := self._models.get(name, {}).get(version):
+            self._let_go(replaced)
+        of_name = {**self._models.get(name, {}), version: model}
+        self._models[name] = {version: of_name[version] for version in sorted(of_name, key=int)}
+        self._fingerprints[key] = fingerprint
+        log.info("%s version %s is ready on %s: %s", *key, model.provider, model.plan)
+
+    def _drop(self, key: Key, why: str) -> None:
+        name, version = key
+        of_name = self._models.get(name, {})
+        if model := of_name.get(version):
+            self._let_go(model)
+            self._models[name] = {other: of_name[other] for other in of_name if other != version}
+            if not self._models[name]:
+                del self._models[name]
+            del self._fingerprints[key]
+        self._metrics.ready.labels(*key, self.provider).set(0)
+        log.info("%s version %s is %s", *key, why)
+
+    def _let_go(self, model: Model) -> None:
+        """Requests under way have it still; with the last one it is gone."""
+        model.close()
+        weakref.finalize(model, self._release).atexit = False
+
+    def _release(self) -> None:
+        self.released = True
 
     @property
     def refused(self) -> list[Refused]:
-        return list(self._refused.values())
+        return self.state.refused
 
     def find(self, name: str, version: str | None) -> Model:
         """The named version, or the highest. Raises UnknownModel, Unavailable for one that was refused."""
@@ -120,6 +163,8 @@ class Registry:
             return next(reversed(of_name.values()))
         if version in of_name:
             return of_name[version]
+        if name in self.state.unloaded:
+            raise UnknownModel(f"model {name!r} was unloaded: POST /v2/repository/models/{name}/load loads it again")
         if any(r.name == name and version in (None, r.version) for r in self.refused):
             raise Unavailable(f"model {name!r} could not be loaded: its status says why", retry_after=30)
         if of_name:
@@ -144,18 +189,19 @@ class Registry:
         return (next(reversed(of_name.values())) for of_name in self._models.values())
 
     def statuses(self) -> list[dict[str, Any]]:
-        """Every version, served or refused."""
+        """Every version, served, refused or unloaded."""
         served = [status(model) for of_name in self._models.values() for model in of_name.values()]
         return served + [
             {
-                "name": r.name,
-                "version": r.version,
+                "name": name,
+                "version": number,
                 "task": None,
-                "status": "refused",
+                "status": UNLOADED if name in self.state.unloaded else "refused",
                 "ready": False,
-                "reason": r.reason,
+                "reason": version.reason,
             }
-            for r in self.refused
+            for (name, number), version in self.state.versions.items()
+            if version.reason
         ]
 
     @property
@@ -188,8 +234,9 @@ def versions(folder: Path) -> list[Path]:
     return sorted((path for path in found if path.is_dir()), key=lambda path: (path.parent.name, int(path.name)))
 
 
-def fingerprint(folder: Path) -> Fingerprint:
+def fingerprint(folder: Path) -> str:
     """Tells whether any file of a version was written since; no file is read for it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     stats = [(path, path.stat()) for path in files]
-    return tuple((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats)
+    seen = [(str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()

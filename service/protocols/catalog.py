@@ -17,8 +17,8 @@ from service.spec import ModelSpec
 class ModelStatus(BaseModel):
     name: str
     version: str
-    task: str | None = Field(description="null for a model that was refused")
-    status: str = Field(description="ready, or refused with a reason")
+    task: str | None = Field(description="null for a model that is not served")
+    status: str = Field(description="ready, unloaded, or refused with a reason")
     ready: bool = Field(description="the same, as KServe's first protocol has it")
     provider: str | None = Field(None, description="the execution provider in use")
     plan: Plan | None = Field(None, description="how its batches are run, from what they cost when it was loaded")
@@ -96,7 +96,11 @@ def catalog(registry: Registry, metrics: Metrics, settings: Settings) -> APIRout
 
 def not_ready(registry: Registry) -> Response:
     refused = ", ".join(f"{r.name} version {r.version}" for r in registry.refused)
-    reason = f"not served: {refused}; GET /v1/models says why" if refused else "the models folder has no models"
+    reason = (
+        f"not served: {refused}; GET /v1/models says why"
+        if refused
+        else "the models folder has no models, or none that is loaded"
+    )
     return JSONResponse({"error": reason}, status_code=503, headers={"retry-after": "5"})
 
 

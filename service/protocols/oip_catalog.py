@@ -1,20 +1,17 @@
-"""The Open Inference Protocol but for infer: health, metadata, and the statistics and model repository extensions."""
+"""The Open Inference Protocol but for infer and the model repository: health, metadata, statistics."""
 
 import asyncio
 from typing import Any
 
-import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from service import __version__
 from service.engine.model import Model
 from service.engine.registry import Registry
-from service.errors import InvalidInput, NotOffered
 from service.metrics import Metrics
 from service.protocols.catalog import Failure, not_ready
 from service.protocols.oip_request import OUTPUT, input_name
-from service.protocols.replies import read_body
 from service.protocols.statistics import statistics
 from service.settings import Settings
 from service.spec import ImageInput
@@ -29,7 +26,6 @@ EXTENSIONS = (
     "model_configuration",
 )
 PLATFORM = "onnx_onnxv1"
-SHORT_BODY = 64 * 1024
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Failure, "description": "no such model or version"}}
 
 
@@ -81,19 +77,6 @@ def oip_catalog(registry: Registry, settings: Settings, metrics: Metrics) -> API
     async def show_metadata(name: str, version: str | None = None) -> dict[str, Any]:
         """The signature of the graph; -1 is the batch."""
         return metadata(registry, name, version)
-
-    @router.post("/v2/repository/index")
-    async def show_index(request: Request) -> list[dict[str, str]]:
-        """Every version in the models folder with its state; of {"ready": true} those that answer."""
-        body = await read_body(request.scope, request.receive, max_bytes=SHORT_BODY)
-        only_ready = read_only_ready(body)
-        return index(registry, only_ready=only_ready)
-
-    @router.post("/v2/repository/models/{name}/load", responses={501: {"model": Failure}})
-    @router.post("/v2/repository/models/{name}/unload", responses={501: {"model": Failure}})
-    async def refuse_control(name: str) -> Response:
-        """Not offered."""
-        raise not_controlled(settings, "HTTP")
 
     return router
 
@@ -149,36 +132,3 @@ def signature(model: Model) -> tuple[str, list[int]]:
     """Datatype and shape of a row, as the graph has them."""
     given = model.spec.input
     return ("UINT8", [given.height, given.width, given.channels]) if isinstance(given, ImageInput) else ("BYTES", [])
-
-
-def read_only_ready(body: bytes) -> bool:
-    try:
-        document = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f'the body is not valid JSON ({error}): expected {{"ready": true}} or nothing') from None
-    only_ready = document.get("ready", False) if isinstance(document, dict) else None
-    if not isinstance(only_ready, bool):
-        raise InvalidInput('the body is not what is expected: {"ready": true}, {"ready": false} or nothing')
-    return only_ready
-
-
-def index(registry: Registry, *, only_ready: bool) -> list[dict[str, str]]:
-    return [index_entry(status) for status in registry.statuses() if not only_ready or status["status"] == "ready"]
-
-
-def not_controlled(settings: Settings, protocol: str) -> NotOffered:
-    return NotOffered(
-        f"models are not loaded or unloaded over {protocol}: put the folder <name>/<version> into the models folder or "
-        f"take it out, which is seen within {settings.reload_seconds} s"
-        if settings.reload_seconds
-        else f"models are not loaded or unloaded over {protocol}: change the models folder and start the service again"
-    )
-
-
-def index_entry(status: dict[str, Any]) -> dict[str, str]:
-    return {
-        "name": status["name"],
-        "version": status["version"],
-        "state": "READY" if status["status"] == "ready" else "UNAVAILABLE",
-        "reason": status.get("reason", ""),
-    }

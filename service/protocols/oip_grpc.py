@@ -19,15 +19,14 @@ from service.protocols.oip import SHORT_ANSWER, scores_of
 from service.protocols.oip_catalog import (
     configuration,
     gather_statistics,
-    index,
     metadata,
-    not_controlled,
     served,
     server_metadata,
 )
 from service.protocols.oip_grpc_handlers import Answer, Context, Fields, left_out, refuse, serialized, unary
 from service.protocols.oip_grpc_infer import read_infer, write_infer
 from service.protocols.oip_messages import SERVICE, Message, message_class, read_message, rpcs
+from service.protocols.oip_repository import Control, index
 from service.protocols.oip_request import InferRequest, input_name
 from service.protocols.road import SHORT_BODY, refusal, status_of
 from service.settings import Settings
@@ -52,8 +51,9 @@ LEFT_OUT = {
 class InferenceService:
     """Used from the event loop's thread only."""
 
-    def __init__(self, registry: Registry, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, registry: Registry, control: Control, settings: Settings, metrics: Metrics) -> None:
         self._registry = registry
+        self._control = control
         self._settings = settings
         self._metrics = metrics
         self._max_inputs = min(settings.max_inputs, settings.queue_rows)
@@ -70,10 +70,15 @@ class InferenceService:
             "ModelConfig": self._model_config,
             "ModelStatistics": self._model_statistics,
             "RepositoryIndex": self._repository_index,
-            "RepositoryModelLoad": self._repository_control,
-            "RepositoryModelUnload": self._repository_control,
+        }
+        for_the_administrator: dict[str, Answer] = {
+            "RepositoryModelLoad": self._repository_load,
+            "RepositoryModelUnload": self._repository_unload,
         }
         handlers = {rpc.name: unary(rpc, answers[rpc.name]) for rpc in rpcs() if rpc.name in answers}
+        for rpc in rpcs():
+            if rpc.name in for_the_administrator:
+                handlers[rpc.name] = unary(rpc, for_the_administrator[rpc.name], self._admit)
         handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._infer)
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream_infer)
         for name, reason in LEFT_OUT.items():
@@ -221,8 +226,17 @@ class InferenceService:
     async def _repository_index(self, request: Message) -> Fields:
         return {"models": index(self._registry, only_ready=request.ready)}
 
-    async def _repository_control(self, request: Message) -> Fields:
-        raise not_controlled(self._settings, "gRPC")
+    def _admit(self, context: Context) -> None:
+        """Raises Forbidden, Unauthorized."""
+        self._control.key.check(dict(context.invocation_metadata() or ()).get("authorization", ""))
+
+    async def _repository_load(self, request: Message) -> Fields:
+        await self._control.load(request.model_name, request.parameters)
+        return {}
+
+    async def _repository_unload(self, request: Message) -> Fields:
+        await self._control.repository.unload(request.model_name)
+        return {}
 
 
 def has_pixels_alone(model: Model, message: Message, length: int) -> bool:

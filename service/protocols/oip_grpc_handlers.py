@@ -16,6 +16,8 @@ Answer = Callable[[Message], Awaitable[Fields]]
 LONGEST_REASON = 1000  # characters
 STATUS = {  # of HTTP -> of gRPC
     400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,  # as gRPC itself answers a message over the limit
     415: grpc.StatusCode.INVALID_ARGUMENT,
@@ -26,12 +28,14 @@ STATUS = {  # of HTTP -> of gRPC
 }
 
 
-def unary(rpc: Any, answer: Answer) -> grpc.RpcMethodHandler:
-    """What is wrong is told as over HTTP, by the status."""
+def unary(rpc: Any, answer: Answer, admit: Callable[[Context], None] | None = None) -> grpc.RpcMethodHandler:
+    """What is wrong is told as over HTTP, by the status. `admit`, before the message is read, raises MaxpoolError."""
     request, response = message_class(rpc.input_type.name), message_class(rpc.output_type.name)
 
     async def handle(body: bytes, context: Context) -> bytes:
         try:
+            if admit is not None:
+                admit(context)
             return serialized(response(**await answer(read_message(request, body))))
         except MaxpoolError as error:
             return refuse(context, error)

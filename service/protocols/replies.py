@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from starlette.types import Receive, Scope, Send
 
 from service.engine.model import Predictions
-from service.errors import Disconnected, InputTooLarge, MaxpoolError, Unavailable
+from service.errors import Disconnected, InputTooLarge, MaxpoolError, Unauthorized, Unavailable
 
 Header = tuple[bytes, bytes]
 
@@ -71,6 +71,8 @@ async def send_reply(send: Send, status: int, reply: Reply) -> None:
 
 
 def error_headers(error: MaxpoolError) -> dict[str, str]:
+    if isinstance(error, Unauthorized):
+        return {"www-authenticate": "Bearer"}
     return {"retry-after": str(error.retry_after)} if isinstance(error, Unavailable) else {}
 
 

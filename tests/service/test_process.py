@@ -22,8 +22,6 @@ from tests.conftest import (
     eventually,
     serving,
     two_workers,
-    write_colour,
-    write_length,
     write_spoiled,
 )
 
@@ -111,15 +109,6 @@ def test_workers_end_when_the_first_process_is_killed(tiny_models: Path) -> None
     eventually(lambda: not any(map(alive, workers)))
 
 
-def test_workers_take_up_the_models_of_today_when_they_are_replaced(tmp_path: Path) -> None:
-    write_length(tmp_path / "length" / "1")
-    with two_workers(tmp_path, MAXPOOL_RELOAD_SECONDS="0") as (pid, url):
-        write_colour(tmp_path / "colour" / "1")
-        for worker in children(pid):
-            os.kill(worker, signal.SIGKILL)
-        eventually(lambda: names(url) == {"length", "colour"})
-
-
 def test_connections_that_wait_for_a_worker_at_the_stop_are_answered(tiny_models: Path) -> None:
     """More than a worker takes from its channel in one go."""
     body = b'{"inputs": "hello"}'
@@ -140,10 +129,3 @@ def test_connections_that_wait_for_a_worker_at_the_stop_are_answered(tiny_models
             os.kill(worker, signal.SIGCONT)
         answers_of = [b"".join(iter(lambda caller=caller: caller.recv(65536), b"")) for caller in callers]
     assert [answer[:12] for answer in answers_of] == [b"HTTP/1.1 200"] * 150
-
-
-def names(url: str) -> set[str]:
-    try:
-        return {model["name"] for model in httpx2.get(f"{url}/v1/models").json()["models"]}
-    except httpx2.TransportError:
-        return set()

@@ -143,9 +143,14 @@ def test_what_the_protocol_has_and_this_server_has_not_is_501(http: httpx2.Clien
     refused(http.post(COLOUR, json={"inputs": [tensor]}), 501, "shared memory")
     outputs = [{"name": "scores", "parameters": shared}]
     refused(http.post(COLOUR, json={"inputs": [image(RED_BLUE)], "outputs": outputs}), 501, "shared memory")
+
+
+def test_without_an_administrator_nobody_loads_or_unloads(http: httpx2.Client) -> None:
     for path in ("load", "unload"):
-        for body in ({}, {"parameters": {"config": "{}", "file:1/model.onnx": "AAAA"}}):
-            refused(http.post(f"/v2/repository/models/colour/{path}", json=body), 501, "models folder")
+        for name in ("colour", "nothing"):
+            for headers in ({}, {"Authorization": "Bearer"}, {"Authorization": "Bearer x"}):
+                answer = http.post(f"/v2/repository/models/{name}/{path}", headers=headers)
+                refused(answer, 403, "MAXPOOL_ADMIN_KEY_FILE", "models folder")
         refused(http.post(f"/v2/repository/models/..%2f..%2fetc/{path}"), 404)
 
 

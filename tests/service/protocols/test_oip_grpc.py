@@ -189,8 +189,8 @@ def test_what_is_left_out_says_so(stub: Stub) -> None:
         refused(lambda name=name: stub.raw(name)(b"", timeout=20), Code.UNIMPLEMENTED, "shared memory")
     refused(lambda: stub.raw("TraceSetting")(b"", timeout=20), Code.UNIMPLEMENTED, "traces")
     refused(lambda: stub.raw("LogSettings")(b"", timeout=20), Code.UNIMPLEMENTED, "MAXPOOL_LOG_LEVEL")
-    refused(lambda: stub.RepositoryModelLoad(model_name="colour"), Code.UNIMPLEMENTED, "over gRPC", "models folder")
-    refused(lambda: stub.RepositoryModelUnload(model_name="colour"), Code.UNIMPLEMENTED, "models folder")
+    for control in (stub.RepositoryModelLoad, stub.RepositoryModelUnload):
+        refused(lambda control=control: control(model_name="colour"), Code.PERMISSION_DENIED, "MAXPOOL_ADMIN_KEY_FILE")
     refused(lambda: stub.raw("Nothing")(b"", timeout=20), Code.UNIMPLEMENTED)
 
 
