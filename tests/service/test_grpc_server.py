@@ -47,9 +47,11 @@ def test_every_worker_answers(tiny_models: Path) -> None:
     port = free_port()
     with (
         two_workers(tiny_models, MAXPOOL_GRPC_PORT=str(port)) as (pid, _),
-        connected(port, 16) as stubs,
         ThreadPoolExecutor(16) as callers,
+        ExitStack() as stack,
     ):
+        eventually(lambda: listening(port) == 2)
+        stubs = stack.enter_context(connected(port, 16))
         for stub in stubs:  # so that both workers have read what a new connection sends first
             assert stub.ServerLive().live
         answered = []
@@ -62,6 +64,12 @@ def test_every_worker_answers(tiny_models: Path) -> None:
     assert [not each for each in first] == second
     assert any(first)
     assert any(second)
+
+
+def listening(port: int) -> int:
+    """Sockets that listen on a port: one of each worker."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
