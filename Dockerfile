@@ -16,6 +16,8 @@ WORKDIR /app
 COPY --from=packages /venv /venv
 COPY service service
 COPY models models
+# SageMaker starts a container with the one word `serve`.
+RUN printf '#!/bin/sh\nexec python -m service\n' > /usr/local/bin/serve && chmod 755 /usr/local/bin/serve
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MAXPOOL_HOST=0.0.0.0
 USER 10001:10001
 EXPOSE 8000 8001
