@@ -29,8 +29,11 @@ checks.negative_data_rejection.enabled = false
 )
 def test_every_answer_is_as_the_openapi_document_says(tiny_models: Path, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
+    (tmp_path / "key").write_text("nobody guesses this key\n")
     vertex = {"predict_route": "/v1/endpoints/7:predict", "health_route": "/v1/endpoints/7"}
-    with serving(models=tiny_models, workers=1, default_model="colour,length", **vertex) as url:
+    with serving(
+        models=tiny_models, workers=1, default_model="colour,length", admin_key_file=tmp_path / "key", **vertex
+    ) as url:
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml", "run"]
         options = ["--phases", "examples,coverage,fuzzing", "-n", "20", "--seed", "1", "--no-color"]
         ran = subprocess.run(
