@@ -31,6 +31,14 @@ export function check(input: unknown): asserts input is Input {
   );
 }
 
+/** Bytes, as far as is known before it is read: of a stream, more than any. */
+export function size(input: unknown): number {
+  if (typeof input === "string") return input.length;
+  if (input instanceof Blob) return input.size;
+  if (input instanceof ArrayBuffer || input instanceof Uint8Array) return input.byteLength;
+  return input instanceof ReadableStream ? Infinity : 0; // what is no input is refused in its turn
+}
+
 /** Reading first makes every retry safe: a stream can be read once only, and a file may change under its File. */
 export async function load(input: Input, signal: AbortSignal): Promise<Loaded> {
   if (typeof input === "string") return input;
@@ -53,6 +61,10 @@ async function readStream(stream: ReadableStream<Uint8Array>, signal: AbortSigna
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+export function bodyOf(loaded: readonly Loaded[]): Body {
+  return loaded.length === 1 ? single(loaded[0] as Loaded) : several(loaded);
 }
 
 /** The fast road: the picture or sentence is the body. */
