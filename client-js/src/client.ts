@@ -3,7 +3,7 @@
 import { Connection, said } from "./connection.js";
 import { Deadline } from "./deadline.js";
 import { InvalidInput, type MaxpoolError, refusal, ServerError, TimedOut, UnexpectedAnswer } from "./errors.js";
-import { type Body, check, type Input, load, type Loaded, several, single } from "./inputs.js";
+import { type Body, check, load, type Loaded, several, single } from "./inputs.js";
 import { inOrder } from "./ordered.js";
 import {
   type CallOptions,
@@ -18,6 +18,7 @@ import {
 import { outlast } from "./retries.js";
 import {
   type Health,
+  type Input,
   type Model,
   type ModelDetail,
   parseAnswers,
