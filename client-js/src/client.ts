@@ -3,7 +3,7 @@
 import { Connection, said } from "./connection.js";
 import { Deadline } from "./deadline.js";
 import { InvalidInput, type MaxpoolError, refusal, TimedOut, UnexpectedAnswer } from "./errors.js";
-import { type Body, bodyOf, check, type Input, load, type Loaded, several, single } from "./inputs.js";
+import { type Body, bodyOf, check, load, type Loaded, several, single } from "./inputs.js";
 import {
   type CallOptions,
   checkTimeout,
@@ -17,6 +17,7 @@ import {
 import { stream, type StreamOptions } from "./stream.js";
 import {
   type Health,
+  type Input,
   type Model,
   type ModelDetail,
   parseAnswers,

@@ -1,7 +1,8 @@
 /** What a caller may hand over -> what is loaded of it -> the body of a request. */
 
-/** A sentence, or an encoded picture (PNG, JPEG, …) in any of the shapes that browsers and Node have for bytes. */
-export type Input = string | Blob | ArrayBuffer | Uint8Array | ReadableStream<Uint8Array>;
+import { onAbort } from "./abort.js";
+import { type Input } from "./types.js";
+
 export type Loaded = string | Uint8Array<ArrayBuffer>;
 
 export interface Body {
@@ -49,8 +50,7 @@ export async function load(input: Input, signal: AbortSignal): Promise<Loaded> {
 
 async function readStream(stream: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   const reader = stream.getReader();
-  const stop = (): void => void reader.cancel(signal.reason).catch(() => undefined);
-  signal.addEventListener("abort", stop);
+  const forget = onAbort(signal, () => void reader.cancel(signal.reason).catch(() => undefined));
   try {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
@@ -59,7 +59,7 @@ async function readStream(stream: ReadableStream<Uint8Array>, signal: AbortSigna
     signal.throwIfAborted();
     return new Uint8Array(await new Blob(chunks).arrayBuffer());
   } finally {
-    signal.removeEventListener("abort", stop);
+    forget();
   }
 }
 

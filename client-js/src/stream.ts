@@ -2,10 +2,10 @@
 
 import { Deadline } from "./deadline.js";
 import { InvalidInput, type MaxpoolError, ServerError, StatusError, TimedOut } from "./errors.js";
-import { check, type Input, load, type Loaded, size } from "./inputs.js";
+import { check, load, type Loaded, size } from "./inputs.js";
 import { inOrder } from "./ordered.js";
 import { outlast } from "./retries.js";
-import { type Prediction } from "./types.js";
+import { type Input, type Prediction } from "./types.js";
 
 const PACK_INPUTS = 64;
 const PACK_BYTES = 1024 * 1024; // an input that is larger travels alone, or with those that came just before it

@@ -22,6 +22,25 @@ test("each input comes with its answer, in order", async () => {
   assert.equal(place, 300);
 });
 
+test("one signal serves a hundred calls, and a wide stream is no leak to Node", async () => {
+  const warned = [];
+  const warn = (warning) => warned.push(warning.name);
+  process.on("warning", warn);
+  const { signal } = new AbortController();
+  const alone = Array.from({ length: 100 }, () => client.classify(digits[4], { model: "lenet5-mnist", signal }));
+  const streams = [...digits, ...digits].map((digit) => new Blob([digit]).stream());
+  const list = client.classify(streams, { model: "lenet5-mnist", signal });
+  const fours = Array(60).fill(digits[4]);
+  for await (const [, answer] of client.classifyMany(fours, { model: "lenet5-mnist", concurrency: 30 })) {
+    assert.equal(answer.label, "4");
+  }
+  assert.ok((await Promise.all(alone)).every(({ label }) => label === "4"));
+  assert.equal((await list).length, 20);
+  await sleep(0); // warnings are told in a later turn of the loop
+  process.off("warning", warn);
+  assert.ok(!warned.includes("MaxListenersExceededWarning"), String(warned));
+});
+
 test("an async source is read no further than the answers are taken", async () => {
   let pulled = 0;
   let taken = 0;
