@@ -2,9 +2,8 @@
 
 import { Connection, said } from "./connection.js";
 import { Deadline } from "./deadline.js";
-import { InvalidInput, type MaxpoolError, refusal, ServerError, TimedOut, UnexpectedAnswer } from "./errors.js";
-import { type Body, check, type Input, load, type Loaded, several, single } from "./inputs.js";
-import { inOrder } from "./ordered.js";
+import { InvalidInput, type MaxpoolError, refusal, TimedOut, UnexpectedAnswer } from "./errors.js";
+import { type Body, bodyOf, check, load, type Loaded, several, single } from "./inputs.js";
 import {
   type CallOptions,
   checkTimeout,
@@ -15,9 +14,10 @@ import {
   type ModelOptions,
   predictPath,
 } from "./options.js";
-import { outlast } from "./retries.js";
+import { stream, type StreamOptions } from "./stream.js";
 import {
   type Health,
+  type Input,
   type Model,
   type ModelDetail,
   parseAnswers,
@@ -56,7 +56,8 @@ export class Client {
     }
     return this.#call(options, async (deadline) => {
       if (!many) {
-        return this.#alone(path, await load(given, deadline.signal), deadline);
+        const [prediction] = await this.#predict(path, single(await load(given, deadline.signal)), 1, deadline);
+        return prediction as Prediction; // what is wrong with a lone input is what its request is answered with
       }
       const answers: (Prediction | MaxpoolError)[] = [];
       for (let start = 0; start < inputs.length; start += MAX_INPUTS) {
@@ -87,7 +88,9 @@ export class Client {
     if (typeof inputs === "string" || inputs instanceof Uint8Array) {
       throw new TypeError("the inputs are a single one: expected an iterable of inputs, or else use classify");
     }
-    return this.#stream(inputs, { path, concurrency, patience, timeout, signal });
+    const predict: StreamOptions["predict"] = (loaded, signal) =>
+      this.#call({ timeout, signal }, (deadline) => this.#predict(path, bodyOf(loaded), loaded.length, deadline, 0));
+    return stream(inputs, { concurrency, patience, signal, predict });
   }
 
   async models(options: CallOptions = {}): Promise<Model[]> {
@@ -124,34 +127,6 @@ export class Client {
     }
   }
 
-  async *#stream<Given extends Input>(
-    inputs: Iterable<Given> | AsyncIterable<Given>,
-    { path, concurrency, patience, timeout, signal }: StreamOptions,
-  ): AsyncGenerator<[Given, Prediction | Error], void, undefined> {
-    const whole = new Deadline(null, signal);
-    const ask = async (input: Given): Promise<Prediction | Error> => {
-      let loaded: Loaded;
-      try {
-        check(input);
-        loaded = await load(input, whole.signal);
-      } catch (error) {
-        whole.signal.throwIfAborted();
-        return error instanceof Error ? error : new Error(String(error), { cause: error });
-      }
-      const once = (): Promise<Prediction> =>
-        this.#call({ timeout, signal: whole.signal }, (deadline) => this.#alone(path, loaded, deadline, 0));
-      return outlast(once, { patience, whole }).catch((error: unknown) => {
-        if (isOfInput(error)) return error;
-        throw error;
-      });
-    };
-    try {
-      yield* inOrder(inputs, { concurrency, signal: whole.signal, ask });
-    } finally {
-      whole.close(); // whoever stops taking answers wants no more of them
-    }
-  }
-
   async #predictMany(path: string, loaded: Loaded[], deadline: Deadline): Promise<(Prediction | MaxpoolError)[]> {
     try {
       return await this.#predict(path, several(loaded), loaded.length, deadline);
@@ -164,13 +139,6 @@ export class Client {
     const half = loaded.length >> 1; // too large together is not too large apart
     const first = await this.#predictMany(path, loaded.slice(0, half), deadline);
     return [...first, ...(await this.#predictMany(path, loaded.slice(half), deadline))];
-  }
-
-  /** What is wrong with a lone input is what the request is answered with. */
-  async #alone(path: string, loaded: Loaded, deadline: Deadline, maxRetries?: number): Promise<Prediction> {
-    const [answer] = await this.#predict(path, single(loaded), 1, deadline, maxRetries);
-    if (answer === undefined || answer instanceof Error) throw answer;
-    return answer;
   }
 
   async #predict(
@@ -187,18 +155,6 @@ export class Client {
     }
     return answers;
   }
-}
-
-interface StreamOptions extends CallOptions {
-  readonly path: string;
-  readonly concurrency: number;
-  readonly patience: number;
-}
-
-/** Whether another input may fare better. */
-function isOfInput(error: unknown): error is MaxpoolError {
-  const gateway = error instanceof ServerError && error.status === 502;
-  return error instanceof InvalidInput || error instanceof TimedOut || (error instanceof ServerError && !gateway);
 }
 
 function isList(given: Input | readonly Input[]): given is readonly Input[] {

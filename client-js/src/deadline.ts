@@ -1,5 +1,7 @@
 /** The end of a call: after `timeout` milliseconds, or when the caller's signal says so, whichever comes first. */
 
+import { onAbort } from "./abort.js";
+
 const LONGEST_TIMER = 2 ** 31 - 1; // a longer one fires at once
 
 export class Deadline {
@@ -7,15 +9,17 @@ export class Deadline {
   readonly #controller = new AbortController();
   readonly #end: number;
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #caller: AbortSignal | undefined;
+  readonly #forget: (() => void) | undefined;
 
   /** `late` makes the reason to abort with when time is up; with a timeout of null it never is. */
   constructor(timeout: number | null, caller: AbortSignal | undefined, late?: () => Error) {
     this.signal = this.#controller.signal;
     this.#end = timeout === null ? Infinity : performance.now() + timeout;
-    this.#caller = caller;
-    if (caller?.aborted) this.#obey();
-    caller?.addEventListener("abort", this.#obey);
+    if (caller !== undefined) {
+      const obey = (): void => this.#controller.abort(caller.reason);
+      if (caller.aborted) obey();
+      this.#forget = onAbort(caller, obey);
+    }
     if (timeout !== null) {
       this.#timer = setTimeout(() => this.#controller.abort(late?.()), Math.min(timeout, LONGEST_TIMER));
     }
@@ -30,24 +34,21 @@ export class Deadline {
   async pause(milliseconds: number): Promise<void> {
     this.signal.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
-      const stop = (): void => {
-        clearTimeout(timer);
-        reject(this.signal.reason);
-      };
       const timer = setTimeout(() => {
-        this.signal.removeEventListener("abort", stop);
+        forget();
         resolve();
       }, milliseconds);
-      this.signal.addEventListener("abort", stop, { once: true });
+      const forget = onAbort(this.signal, () => {
+        clearTimeout(timer);
+        reject(this.signal.reason);
+      });
     });
   }
 
   /** Ends what still goes on, and leaves neither a timer nor a listener behind. */
   close(): void {
     clearTimeout(this.#timer);
-    this.#caller?.removeEventListener("abort", this.#obey);
+    this.#forget?.();
     this.#controller.abort();
   }
-
-  readonly #obey = (): void => this.#controller.abort(this.#caller?.reason);
 }

@@ -13,7 +13,6 @@ export {
   UnexpectedAnswer,
   UnknownModel,
 } from "./errors.js";
-export { type Input } from "./inputs.js";
 export {
   type CallOptions,
   type ClassifyManyOptions,
@@ -23,6 +22,7 @@ export {
 } from "./options.js";
 export {
   type Health,
+  type Input,
   type Model,
   type ModelDetail,
   type Picture,

@@ -1,7 +1,8 @@
 /** What a caller may hand over -> what is loaded of it -> the body of a request. */
 
-/** A sentence, or an encoded picture (PNG, JPEG, …) in any of the shapes that browsers and Node have for bytes. */
-export type Input = string | Blob | ArrayBuffer | Uint8Array | ReadableStream<Uint8Array>;
+import { onAbort } from "./abort.js";
+import { type Input } from "./types.js";
+
 export type Loaded = string | Uint8Array<ArrayBuffer>;
 
 export interface Body {
@@ -31,6 +32,14 @@ export function check(input: unknown): asserts input is Input {
   );
 }
 
+/** Bytes, as far as is known before it is read: of a stream, more than any. */
+export function size(input: unknown): number {
+  if (typeof input === "string") return input.length;
+  if (input instanceof Blob) return input.size;
+  if (input instanceof ArrayBuffer || input instanceof Uint8Array) return input.byteLength;
+  return input instanceof ReadableStream ? Infinity : 0; // what is no input is refused in its turn
+}
+
 /** Reading first makes every retry safe: a stream can be read once only, and a file may change under its File. */
 export async function load(input: Input, signal: AbortSignal): Promise<Loaded> {
   if (typeof input === "string") return input;
@@ -41,8 +50,7 @@ export async function load(input: Input, signal: AbortSignal): Promise<Loaded> {
 
 async function readStream(stream: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   const reader = stream.getReader();
-  const stop = (): void => void reader.cancel(signal.reason).catch(() => undefined);
-  signal.addEventListener("abort", stop);
+  const forget = onAbort(signal, () => void reader.cancel(signal.reason).catch(() => undefined));
   try {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
@@ -51,8 +59,12 @@ async function readStream(stream: ReadableStream<Uint8Array>, signal: AbortSigna
     signal.throwIfAborted();
     return new Uint8Array(await new Blob(chunks).arrayBuffer());
   } finally {
-    signal.removeEventListener("abort", stop);
+    forget();
   }
+}
+
+export function bodyOf(loaded: readonly Loaded[]): Body {
+  return loaded.length === 1 ? single(loaded[0] as Loaded) : several(loaded);
 }
 
 /** The fast road: the picture or sentence is the body. */

@@ -27,7 +27,7 @@ export interface ClassifyOptions extends CallOptions {
 }
 
 export interface ClassifyManyOptions extends ClassifyOptions {
-  /** How many inputs are on their way at a time; 6 if not given, as many as browsers have connections. */
+  /** How many requests, of up to 64 inputs each, are under way; 6 if not given, a browser's connections. */
   readonly concurrency?: number | undefined;
   /** Milliseconds for which a service that is gone or busy is waited for; 60,000 if not given. */
   readonly patience?: number | undefined;

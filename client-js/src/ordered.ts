@@ -1,33 +1,40 @@
-/** Each input with its answer, in the order of the inputs; at most `concurrency` are asked for or waiting to be taken.
+/** Each input with its answer, in the order of the inputs; at most `concurrency` packs of them are asked for at a time.
  *
- * The next answer and the next input are waited for together: a source that is slow holds back no answer. Throws the
+ * A pack leaves when it is full, or when nothing is under way: a slow source is answered at once, a fast one in packs.
+ * The next answers and the next input are waited for together: a source that is slow holds back no answer. Throws the
  * reason of `signal`, what `ask` rejects with, and what the source throws, after the answers before it. */
 export async function* inOrder<In, Out>(
   inputs: Iterable<In> | AsyncIterable<In>,
-  { concurrency, signal, ask }: { concurrency: number; signal: AbortSignal; ask: (input: In) => Promise<Out> },
+  { concurrency, signal, isFull, ask }: PackOptions<In, Out>,
 ): AsyncGenerator<[In, Out], void, undefined> {
   const source = Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]();
   // A promise for each wait: one for all of them would hold on to every race that it took part in.
   let stop: (reason: unknown) => void = () => undefined;
   signal.addEventListener("abort", () => stop(signal.reason), { once: true });
-  const asked: Promise<[In, Out]>[] = [];
+  const asked: Promise<[In, Out][]>[] = [];
+  let pack: In[] = [];
   let reading: Promise<IteratorResult<In> | { failure: unknown }> | null = null;
   let ended: { failure?: unknown } | null = null;
   try {
-    while (ended === null || asked.length > 0) {
+    while (ended === null || pack.length > 0 || asked.length > 0) {
       signal.throwIfAborted();
-      if (ended === null && asked.length < concurrency) reading ??= next(source);
+      const leaves = pack.length > 0 && (ended !== null || asked.length === 0 || isFull(pack));
+      if (leaves && asked.length < concurrency) {
+        asked.push(pairs(pack, ask));
+        pack = [];
+      }
+      if (ended === null && !isFull(pack)) reading ??= next(source);
       const first = asked[0]?.then((answered) => ({ answered }));
       const stopped = new Promise<never>((_, reject) => (stop = reject));
       const event = await Promise.race([first, reading, stopped].filter((waited) => waited != null));
       if ("answered" in event) {
         asked.shift();
-        yield event.answered;
+        yield* event.answered;
       } else {
         reading = null;
         if ("failure" in event) ended = event;
         else if (event.done) ended = {};
-        else asked.push(pair(event.value, ask));
+        else pack.push(event.value);
       }
     }
     if ("failure" in ended) throw ended.failure;
@@ -37,8 +44,15 @@ export async function* inOrder<In, Out>(
   }
 }
 
-function pair<In, Out>(input: In, ask: (input: In) => Promise<Out>): Promise<[In, Out]> {
-  const answered = ask(input).then((answer): [In, Out] => [input, answer]);
+interface PackOptions<In, Out> {
+  readonly concurrency: number;
+  readonly signal: AbortSignal;
+  readonly isFull: (pack: readonly In[]) => boolean;
+  readonly ask: (pack: readonly In[]) => Promise<Out[]>;
+}
+
+function pairs<In, Out>(pack: In[], ask: (pack: readonly In[]) => Promise<Out[]>): Promise<[In, Out][]> {
+  const answered = ask(pack).then((answers) => answers.map((answer, place): [In, Out] => [pack[place] as In, answer]));
   answered.catch(() => undefined); // it is thrown in its turn, if that comes
   return answered;
 }

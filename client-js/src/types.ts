@@ -1,6 +1,9 @@
-/** What the service answers. A key that this version does not know is passed over. */
+/** What a caller hands over and what the service answers; a key that this version does not know is passed over. */
 
 import { type MaxpoolError, refusal } from "./errors.js";
+
+/** A sentence, or an encoded picture (PNG, JPEG, …) in any of the shapes that browsers and Node have for bytes. */
+export type Input = string | Blob | ArrayBuffer | Uint8Array | ReadableStream<Uint8Array>;
 
 export interface Score {
   readonly label: string;

@@ -24,7 +24,8 @@ async function freePort() {
 }
 
 function start() {
-  const settings = { MAXPOOL_PORT: port, MAXPOOL_GRPC_PORT: 0, MAXPOOL_MODELS: MAXPOOL_TEST_MODELS, MAXPOOL_WORKERS: 2 };
+  const ports = { MAXPOOL_PORT: port, MAXPOOL_GRPC_PORT: 0 };
+  const settings = { ...ports, MAXPOOL_MODELS: MAXPOOL_TEST_MODELS, MAXPOOL_WORKERS: 2 };
   service = spawn(MAXPOOL_TEST_PYTHON, ["-m", "service"], {
     cwd: MAXPOOL_TEST_ROOT,
     env: { ...environ, ...settings },

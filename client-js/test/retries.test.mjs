@@ -195,3 +195,14 @@ test("a picture is sent as it is, many as a form, sentences as JSON, too many by
   assert.deepEqual(answers.map(({ status }) => status), [413, 413, 413, 413]);
   assert.equal(requests.length, 7);
 });
+
+test("in a stream a pack that is too large, or that the service fails on, is asked for in halves", async () => {
+  const client = new maxpool.Client({ baseUrl: url });
+  // The first input leaves alone, as nothing is under way; then the four others, two of them, one, one, and two.
+  instead = [[400], [413], [500], [500], [504], [504]];
+  const names = [];
+  const answers = client.classifyMany(["a", "b", "c", "d", "e"], { model: "m" });
+  for await (const [, answer] of answers) names.push(answer.name);
+  assert.deepEqual(names, ["InvalidInput", "ServerError", "TimedOut", "TimedOut", "TimedOut"]);
+  assert.equal(requests.length, 6);
+});
