@@ -192,9 +192,11 @@ def started(models: Path, *, workers: int, **settings: str) -> Iterator[tuple[in
     command = [sys.executable, "-m", "service"]
     with subprocess.Popen(command, cwd=ROOT, env={**environ, "MAXPOOL_WORKERS": str(workers)}) as process:
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(f"{url}/healthz"), process)
-        yield process.pid, url
-        process.terminate()
+        try:
+            wait_until(lambda: answers(f"{url}/healthz"), process)
+            yield process.pid, url
+        finally:
+            process.terminate()
 
 
 two_workers = partial(started, workers=2)

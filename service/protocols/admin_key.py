@@ -27,10 +27,10 @@ class AdminKey:
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{SETTING} is {file}: it can not be read ({type(error).__name__})") from None
         if not text.startswith(DIGEST):
-            if len(text) < SHORTEST:
+            if len(text) < SHORTEST or not text.isascii():
                 raise SettingsError(
-                    f"{SETTING} is {file}: its key has {len(text)} characters, expected at least {SHORTEST}, as "
-                    "`openssl rand -hex 32` makes them"
+                    f"{SETTING} is {file}: its key has {len(text)} characters, expected at least {SHORTEST} and all of "
+                    "ASCII, as `openssl rand -hex 32` makes them"
                 )
             return cls(hashlib.sha256(text.encode()).digest())
         try:
@@ -49,7 +49,7 @@ class AdminKey:
                 "a key, or change the models folder, which is watched (MAXPOOL_RELOAD_SECONDS)"
             )
         scheme, _, key = authorization.partition(" ")
-        given = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).digest()
+        given = hashlib.sha256(key.strip().encode("utf-8", "replace")).digest()
         if not hmac.compare_digest(given, self._digest) or scheme.lower() != "bearer":
             raise Unauthorized(
                 "loading and unloading models needs the administrator's key: Authorization: Bearer <key>"

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.conftest import plain
+from tests.conftest import plain, serving, write_colour
 
 httpclient: Any = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed: make clients")
 aio: Any = pytest.importorskip("tritonclient.http.aio", reason="tritonclient is not installed: make clients")
@@ -125,11 +126,31 @@ def test_repository(triton: Any) -> None:
         ("length", "READY"),
     ]
     for refused in (triton.load_model, triton.unload_model):
-        with pytest.raises(utils.InferenceServerException, match="models folder"):
+        with pytest.raises(utils.InferenceServerException, match="MAXPOOL_ADMIN_KEY_FILE"):
             refused("colour")
-    with pytest.raises(utils.InferenceServerException, match="models folder"):
-        triton.load_model("evil", config="{}", files={"file:1/model.onnx": b"x"})
     assert triton.is_model_ready("colour")
+
+
+def test_load_and_unload_with_the_administrator_s_key(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a key of the administrator\n")
+    headers = {"Authorization": "Bearer a key of the administrator"}
+    write_colour(tmp_path / "models" / "colour" / "1")
+    settings = {"admin_key_file": tmp_path / "key", "models": tmp_path / "models", "reload_seconds": 0}
+    with (
+        serving(workers=2, **settings) as url,
+        httpclient.InferenceServerClient(url.removeprefix("http://"), network_timeout=60) as triton,
+    ):
+        with pytest.raises(utils.InferenceServerException, match="key"):
+            triton.unload_model("colour", headers={"Authorization": "Bearer another"})
+        triton.unload_model("colour", headers=headers)
+        assert not triton.is_model_ready("colour")
+        (entry,) = triton.get_model_repository_index()
+        assert (entry["state"], entry["reason"]) == ("UNAVAILABLE", "unloaded")
+        triton.load_model("colour", headers=headers)
+        assert triton.is_model_ready("colour")
+        triton.infer("colour", [image()])
+        with pytest.raises(utils.InferenceServerException, match="models folder already"):
+            triton.load_model("evil", headers=headers, config="{}", files={"file:1/model.onnx": b"x"})
 
 
 def test_errors_are_readable(triton: Any) -> None:

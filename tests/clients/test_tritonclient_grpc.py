@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import eventually, free_port, plain, serving
+from tests.conftest import eventually, free_port, plain, serving, write_colour
 
 grpcclient: Any = pytest.importorskip("tritonclient.grpc", reason="tritonclient is not installed: make clients")
 aio: Any = pytest.importorskip("tritonclient.grpc.aio", reason="tritonclient is not installed: make clients")
@@ -143,10 +143,31 @@ def test_statistics_and_repository(triton: Any) -> None:
     index = triton.get_model_repository_index().models
     assert [(each.name, each.state) for each in index] == [("colour", "READY"), ("length", "READY")]
     for refused in (triton.load_model, triton.unload_model):
-        with pytest.raises(utils.InferenceServerException, match="models folder"):
+        with pytest.raises(utils.InferenceServerException, match="MAXPOOL_ADMIN_KEY_FILE"):
             refused("colour")
-    with pytest.raises(utils.InferenceServerException, match="models folder"):
-        triton.load_model("evil", config="{}", files={"file:1/model.onnx": b"x"})
+
+
+def test_load_and_unload_with_the_administrator_s_key(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a key of the administrator\n")
+    headers = {"authorization": "Bearer a key of the administrator"}
+    write_colour(tmp_path / "models" / "colour" / "1")
+    port = free_port()
+    settings = {"admin_key_file": tmp_path / "key", "models": tmp_path / "models", "reload_seconds": 0}
+    with (
+        serving(workers=2, grpc_port=port, **settings),
+        grpcclient.InferenceServerClient(f"127.0.0.1:{port}") as triton,
+    ):
+        eventually(lambda: is_live(triton))
+        with pytest.raises(utils.InferenceServerException, match="key"):
+            triton.unload_model("colour", headers={"authorization": "Bearer another"})
+        triton.unload_model("colour", headers=headers)
+        assert not triton.is_model_ready("colour")
+        (entry,) = triton.get_model_repository_index().models
+        assert (entry.state, entry.reason) == ("UNAVAILABLE", "unloaded")
+        triton.load_model("colour", headers=headers)
+        assert triton.is_model_ready("colour")
+        with pytest.raises(utils.InferenceServerException, match="models folder already"):
+            triton.load_model("evil", headers=headers, config="{}", files={"file:1/model.onnx": b"x"})
 
 
 def test_what_is_left_out_says_so(triton: Any) -> None:

@@ -247,29 +247,32 @@ def test_a_bad_reload_of_any_kind_leaves_the_old_one_serving_and_says_why(models
         assert ask_each_worker(url) == {(200, "2")}
 
 
-def heavy_graph(rows: int) -> onnx.ModelProto:
-    """colour with `rows` KiB of weights, which have a part in the answer, if one of 0."""
+def heavy_graph(pieces: int) -> onnx.ModelProto:
+    """colour with so many MiB of weights, which have a part in the answer, if one of 0."""
     graph = colour_graph()
-    *nodes, scaled, pooled, flat, softmax = graph.graph.node
+    *nodes, softmax = graph.graph.node
     softmax.input[0] = "sum"
-    more = [
-        helper.make_node("Mul", ["logits", "zero"], ["nothing"]),
-        helper.make_node("ReduceSum", ["nothing", "axis"], ["index"], keepdims=0),
-        helper.make_node("Cast", ["index"], ["whole"], to=TensorProto.INT64),
-        helper.make_node("Gather", ["weights", "whole"], ["row"], axis=0),
-        helper.make_node("Slice", ["row", "start", "end", "axis"], ["three"]),
-        helper.make_node("Mul", ["three", "zero"], ["none"]),
-        helper.make_node("Add", ["logits", "none"], ["sum"]),
-    ]
+    random = np.random.default_rng(0)
+    weights = {f"weights{n}": random.normal(size=(256, 1024)).astype(np.float32) for n in range(pieces)}
     constants = {
-        "weights": np.random.default_rng(0).normal(size=(rows, 256)).astype(np.float32),
         "zero": np.zeros(1, np.float32),
         "axis": np.ones(1, np.int64),
         "start": np.zeros(1, np.int64),
         "end": np.full(1, 3, np.int64),
     }
+    more = [
+        helper.make_node("Mul", ["logits", "zero"], ["nothing"]),
+        helper.make_node("ReduceSum", ["nothing", "axis"], ["index"], keepdims=0),
+        helper.make_node("Cast", ["index"], ["whole"], to=TensorProto.INT64),
+        *(helper.make_node("Gather", [name, "whole"], [f"row of {name}"], axis=0) for name in weights),
+        helper.make_node("Sum", [f"row of {name}" for name in weights], ["row"]),
+        helper.make_node("Slice", ["row", "start", "end", "axis"], ["three"]),
+        helper.make_node("Mul", ["three", "zero"], ["none"]),
+        helper.make_node("Add", ["logits", "none"], ["sum"]),
+    ]
     del graph.graph.node[:]
-    graph.graph.node.extend([*nodes, scaled, pooled, flat, *more, softmax])
+    graph.graph.node.extend([*nodes, *more, softmax])
+    constants |= weights
     graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     return graph
 
@@ -286,7 +289,7 @@ def memory(pid: int) -> int:
 @pytest.fixture
 def heavy(tmp_path: Path) -> Iterator[Path]:
     write_length(tmp_path / "models" / "length" / "1")
-    write_colour(tmp_path / "models" / "colour" / "1", heavy_graph(64 * 1024).SerializeToString())
+    write_colour(tmp_path / "models" / "colour" / "1", heavy_graph(64).SerializeToString())
     yield tmp_path / "models"
     shutil.rmtree(tmp_path / "models")
 
