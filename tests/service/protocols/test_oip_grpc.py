@@ -122,7 +122,7 @@ def test_classes_in_place_of_scores(stub: Stub) -> None:
 
 
 def test_parameters_are_checked_and_unknown_ones_pass(stub: Stub) -> None:
-    fine = {"mine": {"string_param": "x"}, "priority": {"uint64_param": 1}, "timeout": {"int64_param": 1000}}
+    fine = {"mine": {"string_param": "x"}, "priority": {"uint64_param": 1}, "timeout": {"int64_param": 60_000_000}}
     scores(stub.ModelInfer(model_name="colour", parameters=fine, **pixels_in(RED_BLUE)))
     for parameters, word in (({"timeout": {"int64_param": -1}}, "timeout"), ({"mine": {}}, "mine")):
         call = lambda p=parameters: stub.ModelInfer(model_name="colour", parameters=p, **pixels_in(RED_BLUE))  # noqa: E731
