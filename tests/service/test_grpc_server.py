@@ -50,7 +50,7 @@ def test_every_worker_answers(tiny_models: Path) -> None:
         ThreadPoolExecutor(16) as callers,
         ExitStack() as stack,
     ):
-        eventually(lambda: listening(port) == 2)
+        eventually(lambda: len(children(pid)) == 2 and all(listens(worker, port) for worker in children(pid)))
         stubs = stack.enter_context(connected(port, 16))
         for stub in stubs:  # so that both workers have read what a new connection sends first
             assert stub.ServerLive().live
@@ -66,10 +66,11 @@ def test_every_worker_answers(tiny_models: Path) -> None:
     assert any(second)
 
 
-def listening(port: int) -> int:
-    """Sockets that listen on a port: one of each worker."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+def listens(pid: int, port: int) -> bool:
+    lines = [line for kind in ("tcp", "tcp6") for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]]
+    rows = [line.split() for line in lines]
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
+    return any(os.readlink(file) in sockets for file in Path(f"/proc/{pid}/fd").iterdir() if file.is_symlink())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
