@@ -76,6 +76,7 @@ class Follower:
 
     def _prepare(self, epoch: int, state: State) -> None:
         refused = self._registry.prepare(self._folder, state)
+        trim()  # what loading and proving took
         if refused and epoch > self._board.committed:
             return self._board.failed(self._slot, epoch, refused[0])
         for refusal in refused:  # it was agreed upon before this process was there
