@@ -1,9 +1,189 @@
-"""uvicorn's HTTP/1.1 connection, which tells the application whether its client is still there."""
+"""uvicorn's HTTP/1.1 connection, which tells the application whether its client is still there, waits for no client
+longer than it may take, and takes no more of a request than a request may be."""
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import socket
+from asyncio import Transport
+from typing import Any
+
+import httptools
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.errors import InputTooLarge, InvalidInput, MaxpoolError, TooManyConnections, TooSlow
+from service.head import MAX_BYTES, check_count, check_head, check_size
+from service.peers import Peers
+from service.protocols.replies import error_headers
+
+MAX_CHUNKS = 65_536
+CHUNK_BYTES = 16  # around each chunk, for its size and the ends of lines
+READ_BYTES = 512 * 1024  # that may be on their way to the application, which says itself that a body is too large
+LINGER = 2  # looks; closed at once, what the client still sends would reset it before it has read the refusal
 
 
 class Connection(HttpToolsProtocol):
+    def __init__(self, *, peers: Peers, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self._peers = peers
+        self._address = ""
+        self._since = peers.looks  # what is awaited from the client
+        self._in_head = False
+        self._received = 0  # bytes of the request, but for the read that it began in
+        self._of_body = 0  # bytes in them
+        self._chunks = 0
+        self._counted = 0  # received, when the client was last seen to get on
+        self._unsent = 0  # bytes, when the client was last seen to read
+        self._half_closed = False
+        self._reset = False
+        self._refused = False
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self.client:
+            self._address = self.client[0]
+        try:
+            self._peers.enter(self._address)
+        except TooManyConnections as error:
+            self._refuse(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._peers.leave(self._address)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self._received += len(data)
+        try:
+            self.parser.feed_data(data)
+            if self._in_head:
+                check_size(self._received)
+                check_count(self.headers)
+            elif self._received > MAX_BYTES:
+                self._check_body()
+        except httptools.HttpParserUpgrade:  # to what is not spoken here; its request is answered as any other
+            pass
+        except httptools.HttpParserError as error:
+            ours = error.__context__
+            self._refuse(
+                ours if isinstance(ours, MaxpoolError) else InvalidInput(f"not HTTP/1.1 as we know it: {error}")
+            )
+        except MaxpoolError as error:
+            self._refuse(error)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._unset_keepalive_if_required()
+        self._since = self._peers.looks
+        self._in_head = True
+        self._received = self._of_body = self._chunks = self._counted = 0
+
     def on_headers_complete(self) -> None:
+        check_head(self.url, self.headers, self.parser.get_http_version())
         super().on_headers_complete()
-        self.scope["gone"] = self.transport.is_closing  # type: ignore[typeddict-unknown-key]
+        self._unset_keepalive_if_required()
+        self._in_head = False
+        self.headers = []  # trailers, which are not to pass for headers
+        self.scope["gone"] = self.gone  # type: ignore[typeddict-unknown-key]
+
+    def on_chunk_header(self) -> None:
+        self._chunks += 1
+        if self._chunks > MAX_CHUNKS + 1:  # the last is empty
+            raise InvalidInput(f"the body has more than {MAX_CHUNKS:,} chunks: send larger ones")
+
+    def on_body(self, body: bytes) -> None:
+        self._of_body += len(body)
+        super().on_body(body)
+
+    def _check_body(self) -> None:
+        """Raises InvalidInput, and InputTooLarge for a body that no part of the application has refused."""
+        check_count(self.headers)
+        if self._received - self._of_body > MAX_BYTES + READ_BYTES + CHUNK_BYTES * self._chunks:
+            raise InvalidInput(
+                "the body has more around its chunks than in them: send it without extensions and trailers"
+            )
+        if self._of_body > self._peers.max_body_bytes + READ_BYTES:
+            raise InputTooLarge(f"the body has more than {self._peers.max_body_bytes:,} bytes (MAXPOOL_MAX_BODY_BYTES)")
+
+    def gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.transport.is_closing() or (self._half_closed and self._is_reset())
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """A client that shuts its writing side may still read its answer, and one that is gone looks the same, until
+        something is sent to it: then its system says that nobody is there."""
+        cycle = self.cycle
+        if self._refused or self._in_head or cycle is None or cycle.response_complete or cycle.more_body:
+            return None  # closes
+        cycle.keep_alive = False
+        self._half_closed = True
+        if not (cycle.response_started or self.pipeline) and self.scope["http_version"] == "1.1":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def _is_reset(self) -> bool:
+        if not self._reset:  # the system says it once
+            self._reset = bool(self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        return self._reset
+
+    def look(self) -> None:
+        """Ends the connection if its client has kept it waiting for too long."""
+        cycle, peers = self.cycle, self._peers
+        answering = cycle is not None and not (cycle.response_complete or cycle.disconnected)
+        unsent = self.transport.get_write_buffer_size()
+        if unsent:
+            if not self._unsent or self._unsent - unsent >= peers.least_bytes:
+                self._unsent, self._since = unsent, peers.looks - 1  # or later, but no earlier
+            elif peers.late(self._since):
+                self.transport.abort()
+        elif self._refused:
+            self._unsent = 0
+            if answering or self.pipeline:
+                self._since = peers.looks
+            elif peers.looks - self._since >= LINGER:
+                self.transport.abort()
+        elif not self.transport.is_closing():
+            self._unsent = 0
+            if self._in_head or cycle is None or (answering and cycle.more_body):
+                self._look_at_request()
+            elif self._half_closed and self._is_reset():
+                self.transport.abort()
+
+    def _look_at_request(self) -> None:
+        peers = self._peers
+        got_on = not self._in_head and self._received - self._counted >= peers.least_bytes
+        if got_on or self.flow.read_paused:  # by us, who are slow ourselves
+            self._since, self._counted = peers.looks, self._received
+        elif peers.late(self._since):
+            self._refuse(TooSlow(f"the request did not come within {peers.seconds} s: send it faster, or as several"))
+
+    def _refuse(self, error: MaxpoolError) -> None:
+        """Answers and closes; where other answers are due first, those are given and this one is not."""
+        self._peers.refused(error)
+        self._refused = True
+        self._since = self._peers.looks
+        self._unset_keepalive_if_required()
+        cycle = self.cycle
+        if cycle is not None and not self._in_head and cycle.more_body:  # it is this one's body that is refused
+            silent = bool(self.pipeline) or cycle.response_started
+            cycle.disconnected = True
+            cycle.message_event.set()
+        else:
+            silent = cycle is not None and not cycle.response_complete
+        if cycle is not None:
+            cycle.keep_alive = False
+        if not silent:
+            self.transport.write(self._refusal(error))
+        if not self.pipeline and (not silent or cycle.response_complete):
+            self.transport.write_eof()
+
+    def _refusal(self, error: MaxpoolError) -> bytes:
+        body = orjson.dumps({"error": str(error)})
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *((name.encode(), value.encode()) for name, value in error_headers(error).items()),
+            (b"connection", b"close"),
+        ]
+        lines = (b"%s: %s\r\n" % each for each in headers)
+        return b"".join((STATUS_LINE[error.status], *lines, b"\r\n", body))
