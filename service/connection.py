@@ -6,17 +6,13 @@ from asyncio import Transport
 from typing import Any
 
 import httptools
-import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.errors import InputTooLarge, InvalidInput, MaxpoolError, TooManyConnections, TooSlow
-from service.head import MAX_BYTES, check_count, check_head, check_size
+from service.errors import InvalidInput, MaxpoolError, TooManyConnections, TooSlow
+from service.message import MAX_BYTES, check_body, check_chunks, check_count, check_head, check_size
 from service.peers import Peers
-from service.protocols.replies import error_headers
+from service.refusal import refusal
 
-MAX_CHUNKS = 65_536
-CHUNK_BYTES = 16  # around each chunk, for its size and the ends of lines
-READ_BYTES = 512 * 1024  # that may be on their way to the application, which says itself that a body is too large
 LINGER = 2  # looks; closed at once, what the client still sends would reset it before it has read the refusal
 
 
@@ -59,7 +55,9 @@ class Connection(HttpToolsProtocol):
                 check_size(self._received)
                 check_count(self.headers)
             elif self._received > MAX_BYTES:
-                self._check_body()
+                check_count(self.headers)
+                around = self._received - self._of_body
+                check_body(self._of_body, around=around, chunks=self._chunks, max_bytes=self._peers.max_body_bytes)
         except httptools.HttpParserUpgrade:  # to what is not spoken here; its request is answered as any other
             pass
         except httptools.HttpParserError as error:
@@ -72,7 +70,6 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._unset_keepalive_if_required()
         self._since = self._peers.looks
         self._in_head = True
         self._received = self._of_body = self._chunks = self._counted = 0
@@ -80,29 +77,28 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         check_head(self.url, self.headers, self.parser.get_http_version())
         super().on_headers_complete()
-        self._unset_keepalive_if_required()
         self._in_head = False
         self.headers = []  # trailers, which are not to pass for headers
         self.scope["gone"] = self.gone  # type: ignore[typeddict-unknown-key]
 
     def on_chunk_header(self) -> None:
         self._chunks += 1
-        if self._chunks > MAX_CHUNKS + 1:  # the last is empty
-            raise InvalidInput(f"the body has more than {MAX_CHUNKS:,} chunks: send larger ones")
+        check_chunks(self._chunks)
 
     def on_body(self, body: bytes) -> None:
         self._of_body += len(body)
         super().on_body(body)
 
-    def _check_body(self) -> None:
-        """Raises InvalidInput, and InputTooLarge for a body that no part of the application has refused."""
-        check_count(self.headers)
-        if self._received - self._of_body > MAX_BYTES + READ_BYTES + CHUNK_BYTES * self._chunks:
-            raise InvalidInput(
-                "the body has more around its chunks than in them: send it without extensions and trailers"
-            )
-        if self._of_body > self._peers.max_body_bytes + READ_BYTES:
-            raise InputTooLarge(f"the body has more than {self._peers.max_body_bytes:,} bytes (MAXPOOL_MAX_BODY_BYTES)")
+    def on_response_complete(self) -> None:
+        """As uvicorn has it, but for its timer: what is due next is looked at with all else."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._in_head:
+            self._since = self._peers.looks
 
     def gone(self) -> bool:
         """Whether nobody waits for the answer any more."""
@@ -143,25 +139,23 @@ class Connection(HttpToolsProtocol):
                 self.transport.abort()
         elif not self.transport.is_closing():
             self._unsent = 0
-            if self._in_head or cycle is None or (answering and cycle.more_body):
-                self._look_at_request()
-            elif self._half_closed and self._is_reset():
-                self.transport.abort()
-
-    def _look_at_request(self) -> None:
-        peers = self._peers
-        got_on = not self._in_head and self._received - self._counted >= peers.least_bytes
-        if got_on or self.flow.read_paused:  # by us, who are slow ourselves
-            self._since, self._counted = peers.looks, self._received
-        elif peers.late(self._since):
-            self._refuse(TooSlow(f"the request did not come within {peers.seconds} s: send it faster, or as several"))
+            got_on = not self._in_head and self._received - self._counted >= peers.least_bytes
+            if got_on or self.flow.read_paused:  # by us, who are slow ourselves
+                self._since, self._counted = peers.looks, self._received
+            elif self._in_head or cycle is None or (answering and cycle.more_body):
+                if peers.late(self._since):
+                    self._refuse(TooSlow(f"the request did not come within {peers.seconds} s: send it faster"))
+            elif answering:
+                if self._half_closed and self._is_reset():
+                    self.transport.abort()
+            elif peers.idle(self._since):
+                self.transport.close()
 
     def _refuse(self, error: MaxpoolError) -> None:
         """Answers and closes; where other answers are due first, those are given and this one is not."""
         self._peers.refused(error)
         self._refused = True
         self._since = self._peers.looks
-        self._unset_keepalive_if_required()
         cycle = self.cycle
         if cycle is not None and not self._in_head and cycle.more_body:  # it is this one's body that is refused
             silent = bool(self.pipeline) or cycle.response_started
@@ -172,18 +166,6 @@ class Connection(HttpToolsProtocol):
         if cycle is not None:
             cycle.keep_alive = False
         if not silent:
-            self.transport.write(self._refusal(error))
+            self.transport.write(refusal(error, self.server_state.default_headers))
         if not self.pipeline and (not silent or cycle.response_complete):
             self.transport.write_eof()
-
-    def _refusal(self, error: MaxpoolError) -> bytes:
-        body = orjson.dumps({"error": str(error)})
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *((name.encode(), value.encode()) for name, value in error_headers(error).items()),
-            (b"connection", b"close"),
-        ]
-        lines = (b"%s: %s\r\n" % each for each in headers)
-        return b"".join((STATUS_LINE[error.status], *lines, b"\r\n", body))

@@ -1,7 +1,7 @@
 """The clients of one process: how many connections they may have, and for how long they may keep it waiting.
 
-Time is counted in looks at the connections, `LOOKS` of them in the seconds that a client has: one timer for all, next
-to no work for a request, and a process that was stopped for a while does not take its clients for slow.
+Time is counted in looks at the connections: one timer for all, next to no work for a request, and a process that was
+stopped for a while does not take its clients for slow.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from service.errors import MaxpoolError, TooManyConnections
 from service.metrics import Metrics
 from service.settings import Settings
 
-LOOKS = 10
+LOOKS = 10  # or more, in the seconds that a client has
 LEAST_RATE = 4096  # bytes a second, of a body or an answer
 
 
@@ -27,6 +27,9 @@ class Peers:
         self.seconds = settings.receive_seconds
         self.least_bytes = LEAST_RATE * settings.receive_seconds  # in the seconds that a client has
         self.looks = 0
+        self._pause = min(settings.receive_seconds, settings.keep_alive_seconds) / LOOKS
+        self._to_receive = int(settings.receive_seconds / self._pause)
+        self._to_ask = int(settings.keep_alive_seconds / self._pause)
         self._max_connections = settings.max_connections
         self._max_per_address = settings.max_connections_per_address
         self._metrics = metrics
@@ -34,8 +37,12 @@ class Peers:
         self._of_address: Counter[str] = Counter()
 
     def late(self, since: int) -> bool:
-        """Whether the time of a client is up that was awaited from the look `since` on."""
-        return self.looks - since >= LOOKS
+        """Whether a client that is awaited since after the look `since` has, by the next, had its time."""
+        return self.looks - since >= self._to_receive
+
+    def idle(self, since: int) -> bool:
+        """Whether one that owes nothing has had the whole of its time."""
+        return self.looks - since > self._to_ask
 
     def enter(self, address: str) -> None:
         """A connection opened; whatever comes of it, `leave` is called when it is closed. Raises TooManyConnections."""
@@ -63,7 +70,7 @@ class Peers:
     async def watch(self, connections: Collection[Watched]) -> None:
         """For as long as the process lives."""
         while True:
-            await asyncio.sleep(self.seconds / LOOKS)
+            await asyncio.sleep(self._pause)
             self.looks += 1
             for connection in list(connections):
                 connection.look()

@@ -181,7 +181,6 @@ def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        timeout_keep_alive=settings.keep_alive_seconds,
         access_log=False,  # costs more than a small net; the metrics count requests
         log_config=log_config(settings.log_level),
         server_header=False,

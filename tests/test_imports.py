@@ -37,11 +37,12 @@ LEVELS = (
     ("service.__main__",),
     ("service.server",),
     ("service.app", "service.workers", "service.connection", "service.grpc_server"),
+    ("service.refusal",),
     ("service.protocols",),
     ("service.engine",),
     ("service.peers",),
     ("service.metrics", "service.log", "service.settings", "service.images", "service.sentences", "service.cpus"),
-    ("service.spec", "service.head"),
+    ("service.spec", "service.message"),
     ("service.errors",),
 )
 

@@ -1,12 +1,16 @@
-"""What the head of a request may be, beyond what httptools sees to: it takes heads of any size and any Host."""
+"""What a request may be on the wire, beyond what httptools sees to: it takes heads of any size, any Host, and anything
+around the chunks of a body."""
 
 import re
 
-from service.errors import HeadTooLarge, InvalidInput
+from service.errors import HeadTooLarge, InputTooLarge, InvalidInput
 
 Headers = list[tuple[bytes, bytes]]
 MAX_BYTES = 32 * 1024  # of the target and the headers' names and values
-MAX_HEADERS = 100
+MAX_HEADERS = 100  # and as many trailers
+MAX_CHUNKS = 65_536
+CHUNK_BYTES = 16  # around each chunk, for its size and the ends of lines
+READ_BYTES = 512 * 1024  # that may be on their way to the application, which says itself that a body is too large
 # RFC 9112, section 3.2: a name or an address, and a port; nothing that would make a path or a query of what follows.
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
 
@@ -40,3 +44,18 @@ def check_size(size: int) -> None:
     """Raises HeadTooLarge."""
     if size > MAX_BYTES:
         raise HeadTooLarge(f"the head of the request has more than {MAX_BYTES:,} bytes: send shorter headers")
+
+
+def check_chunks(count: int) -> None:
+    """With the empty one at the end. Raises InvalidInput."""
+    if count > MAX_CHUNKS + 1:
+        raise InvalidInput(f"the body has more than {MAX_CHUNKS:,} chunks: send larger ones")
+
+
+def check_body(size: int, *, around: int, chunks: int, max_bytes: int) -> None:
+    """`around`: bytes received beside the `size` of the body so far. Raises InvalidInput, and InputTooLarge for a body
+    that no part of the application has refused."""
+    if around > MAX_BYTES + READ_BYTES + CHUNK_BYTES * chunks:
+        raise InvalidInput("there is too much around the body's chunks: send it without extensions and trailers")
+    if size > max_bytes + READ_BYTES:
+        raise InputTooLarge(f"the body has more than {max_bytes:,} bytes (MAXPOOL_MAX_BODY_BYTES)")
