@@ -29,7 +29,6 @@ class Connection(HttpToolsProtocol):
         self._counted = 0  # received, when the client was last seen to get on
         self._unsent = 0  # bytes, when the client was last seen to read
         self._half_closed = False
-        self._reset = False
         self._refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -117,9 +116,10 @@ class Connection(HttpToolsProtocol):
         return True
 
     def _is_reset(self) -> bool:
-        if not self._reset:  # the system says it once
-            self._reset = bool(self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-        return self._reset
+        if not self.cycle.disconnected:  # the system says it once
+            error = self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self.cycle.disconnected = bool(error)
+        return self.cycle.disconnected
 
     def look(self) -> None:
         """Ends the connection if its client has kept it waiting for too long."""
@@ -145,10 +145,9 @@ class Connection(HttpToolsProtocol):
             elif self._in_head or cycle is None or (answering and cycle.more_body):
                 if peers.late(self._since):
                     self._refuse(TooSlow(f"the request did not come within {peers.seconds} s: send it faster"))
-            elif answering:
-                if self._half_closed and self._is_reset():
-                    self.transport.abort()
-            elif peers.idle(self._since):
+            elif self._half_closed and self._is_reset():
+                self.transport.abort()
+            elif not answering and peers.idle(self._since):
                 self.transport.close()
 
     def _refuse(self, error: MaxpoolError) -> None:
