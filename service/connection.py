@@ -43,6 +43,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._peers.leave(self._address)
+        # They hold this connection, and it what was read: without the collector, for good.
+        self.cycle = self.scope = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -60,10 +62,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:  # to what is not spoken here; its request is answered as any other
             pass
         except httptools.HttpParserError as error:
-            ours = error.__context__
-            self._refuse(
-                ours if isinstance(ours, MaxpoolError) else InvalidInput(f"not HTTP/1.1 as we know it: {error}")
-            )
+            self._refuse(what_is_wrong(error))
         except MaxpoolError as error:
             self._refuse(error)
 
@@ -168,3 +167,10 @@ class Connection(HttpToolsProtocol):
             self.transport.write(refusal(error, self.server_state.default_headers))
         if not self.pipeline and (not silent or cycle.response_complete):
             self.transport.write_eof()
+
+
+def what_is_wrong(error: httptools.HttpParserError) -> MaxpoolError:
+    """With a request that httptools stopped at: of itself, or for what a check raised."""
+    if isinstance(error.__context__, MaxpoolError):
+        return error.__context__
+    return InvalidInput(f"not HTTP/1.1 as we know it: {error}")
