@@ -37,8 +37,10 @@ def prefixed(settings: dict[str, str]) -> dict[str, str]:
     return {f"MAXPOOL_{name}": value for name, value in settings.items()}
 
 
-def connect(url: str) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=30)
+def connect(url: str, *, address: str = "127.0.0.1") -> socket.socket:
+    """From an address of this machine."""
+    port = int(url.rpartition(":")[2])
+    return socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(address, 0))
 
 
 def answer_to(url: str, request: bytes, *, half_close: bool = False) -> bytes:
