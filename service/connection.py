@@ -20,7 +20,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *, peers: Peers, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
         self._peers = peers
-        self._address = ""
+        self._address: str | None = None  # none while it is not counted
         self._since = peers.looks  # what is awaited from the client
         self._in_head = False
         self._received = 0  # bytes of the request, but for the read that it began in
@@ -33,16 +33,17 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self.client:
-            self._address = self.client[0]
+        address = self.client[0] if self.client else ""
         try:
-            self._peers.enter(self._address)
+            self._peers.enter(address)
+            self._address = address
         except TooManyConnections as error:
             self._refuse(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._peers.leave(self._address)
+        if self._address is not None:
+            self._peers.leave(self._address)
         # They hold this connection, and it what was read: without the collector, for good.
         self.cycle = self.scope = None  # type: ignore[assignment]
 

@@ -45,18 +45,18 @@ class Peers:
         return self.looks - since > self._to_ask
 
     def enter(self, address: str) -> None:
-        """A connection opened; whatever comes of it, `leave` is called when it is closed. Raises TooManyConnections."""
-        self._open += 1
-        self._of_address[address] += 1
-        if self._open > self._max_connections:
+        """A connection that is served, until it says `leave`. Raises TooManyConnections for one that is not to be."""
+        if self._open >= self._max_connections:
             raise TooManyConnections(
                 f"the server has {self._max_connections} connections open (MAXPOOL_MAX_CONNECTIONS): try again soon"
             )
-        if 0 < self._max_per_address < self._of_address[address]:
+        if 0 < self._max_per_address <= self._of_address[address]:
             raise TooManyConnections(
                 f"there are {self._max_per_address} connections open from your address "
                 "(MAXPOOL_MAX_CONNECTIONS_PER_ADDRESS): use those again"
             )
+        self._open += 1
+        self._of_address[address] += 1
 
     def leave(self, address: str) -> None:
         self._open -= 1
