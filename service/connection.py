@@ -6,14 +6,12 @@ from asyncio import Transport
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import InvalidInput, MaxpoolError, TooManyConnections, TooSlow
 from service.message import MAX_BYTES, check_body, check_chunks, check_count, check_head, check_size
 from service.peers import Peers
 from service.refusal import refusal
-
-LINGER = 2  # looks; closed at once, what the client still sends would reset it before it has read the refusal
 
 
 class Connection(HttpToolsProtocol):
@@ -28,6 +26,7 @@ class Connection(HttpToolsProtocol):
         self._chunks = 0
         self._counted = 0  # received, when the client was last seen to get on
         self._unsent = 0  # bytes, when the client was last seen to read
+        self._answered: RequestResponseCycle | None = None  # the request that is, before those that are pipelined
         self._half_closed = False
         self._refused = False
 
@@ -44,7 +43,14 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._address is not None:
             self._peers.leave(self._address)
+        # uvicorn tells the last request only, and those before it would write on.
+        for cycle in (self._answered, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
         # They hold this connection, and it what was read: without the collector, for good.
+        self._answered = None
         self.cycle = self.scope = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
@@ -77,6 +83,8 @@ class Connection(HttpToolsProtocol):
         check_head(self.url, self.headers, self.parser.get_http_version())
         super().on_headers_complete()
         self._in_head = False
+        if not self.pipeline:
+            self._answered = self.cycle
         self.headers = []  # trailers, which are not to pass for headers
         self.scope["gone"] = self.gone  # type: ignore[typeddict-unknown-key]
 
@@ -95,7 +103,8 @@ class Connection(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._answered, app = self.pipeline.pop()
+            self._start_asgi_task(self._answered, app)
         elif not self._in_head:
             self._since = self._peers.looks
 
@@ -135,7 +144,7 @@ class Connection(HttpToolsProtocol):
             self._unsent = 0
             if answering or self.pipeline:
                 self._since = peers.looks
-            elif peers.looks - self._since >= LINGER:
+            elif peers.lingered(self._since):
                 self.transport.abort()
         elif not self.transport.is_closing():
             self._unsent = 0

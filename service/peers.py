@@ -14,6 +14,7 @@ from service.metrics import Metrics
 from service.settings import Settings
 
 LOOKS = 10  # or more, in the seconds that a client has
+LINGER = 2  # looks; closed at once, what a client still sends would reset it before it has read why it is refused
 LEAST_RATE = 4096  # bytes a second, of a body or an answer
 
 
@@ -28,7 +29,7 @@ class Peers:
         self.least_bytes = LEAST_RATE * settings.receive_seconds  # in the seconds that a client has
         self.looks = 0
         self._pause = min(settings.receive_seconds, settings.keep_alive_seconds) / LOOKS
-        self._to_receive = int(settings.receive_seconds / self._pause)
+        self._to_receive = int(settings.receive_seconds / self._pause) - LINGER  # so that it is gone in time
         self._to_ask = int(settings.keep_alive_seconds / self._pause)
         self._max_connections = settings.max_connections
         self._max_per_address = settings.max_connections_per_address
@@ -37,8 +38,12 @@ class Peers:
         self._of_address: Counter[str] = Counter()
 
     def late(self, since: int) -> bool:
-        """Whether a client that is awaited since after the look `since` has, by the next, had its time."""
+        """Whether a client that is awaited since the look `since` or later has had its time by now, or by the next."""
         return self.looks - since >= self._to_receive
+
+    def lingered(self, since: int) -> bool:
+        """Whether one that was refused then has had the time to read why."""
+        return self.looks - since >= LINGER
 
     def idle(self, since: int) -> bool:
         """Whether one that owes nothing has had the whole of its time."""
@@ -69,8 +74,11 @@ class Peers:
 
     async def watch(self, connections: Collection[Watched]) -> None:
         """For as long as the process lives."""
+        time = asyncio.get_running_loop().time
+        due = time()
         while True:
-            await asyncio.sleep(self._pause)
+            due = max(due + self._pause, time())  # those that were missed are not made up for
+            await asyncio.sleep(due - time())
             self.looks += 1
             for connection in list(connections):
                 connection.look()
