@@ -4,12 +4,15 @@ MaxpoolError
   - InvalidInput          400  the input is not what the model takes
     - InputTooLarge       413  a body, picture, sentence or list over its limit
     - UnsupportedInput    415  a content type that no input of this model has
+    - HeadTooLarge        431  a request's line and headers over their limits
   - Unauthorized          401  no key, or a wrong one
   - Forbidden             403  for those who have a key, and there is none
   - UnknownModel          404
+  - TooSlow               408  the client did not send what it began to, or nothing at all
   - NotOffered            501  part of a protocol that this server leaves out
   - Unavailable           503  ask again after `retry_after` seconds
     - Overloaded          503  the model's queue is full, or too long for the request's deadline
+    - TooManyConnections  503  open ones, in all or of one address
   - DeadlineExceeded      504  the request's deadline passed before its batch could run
   - InferenceFailed       500  the graph failed on rows that were valid
 Disconnected                   the client went away; there is nobody to answer
@@ -37,6 +40,10 @@ class UnsupportedInput(InvalidInput):
     status = 415
 
 
+class HeadTooLarge(InvalidInput):
+    status = 431
+
+
 class Unauthorized(MaxpoolError):
     status = 401
 
@@ -47,6 +54,10 @@ class Forbidden(MaxpoolError):
 
 class UnknownModel(MaxpoolError):
     status = 404
+
+
+class TooSlow(MaxpoolError):
+    status = 408
 
 
 class NotOffered(MaxpoolError):
@@ -62,6 +73,10 @@ class Unavailable(MaxpoolError):
 
 
 class Overloaded(Unavailable):
+    pass
+
+
+class TooManyConnections(Unavailable):
     pass
 
 

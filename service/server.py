@@ -5,8 +5,9 @@ import gc
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +21,7 @@ from service.engine.registry import Registry
 from service.errors import SettingsError
 from service.log import log_config
 from service.memory import trim
+from service.peers import Peers
 from service.settings import Settings
 from service.workers import Workers
 
@@ -84,12 +86,16 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, settings: Settings, app: FastAPI) -> None:
         super().__init__(config)
+        self._peers = Peers(settings, app.state.metrics)
+        config.http = partial(Connection, peers=self._peers)  # type: ignore[assignment]
         self._settings = settings
         self._app = app
         self._grpc: asyncio.Task[Any] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        connections: Collection[Connection] = self.server_state.connections  # type: ignore[assignment]
+        self._watching = asyncio.create_task(self._peers.watch(connections))
         if self._settings.grpc_port and not self.should_exit:
             self._grpc = asyncio.create_task(self._start_grpc())
 
@@ -116,6 +122,7 @@ class Server(uvicorn.Server):
             await server.stop()
             self.config.timeout_graceful_shutdown = max(0, self._settings.grace_seconds - int(time.monotonic() - start))
         await super().shutdown(sockets)
+        self._watching.cancel()
 
 
 class Worker(Server):
@@ -143,6 +150,8 @@ class Worker(Server):
                 loop.remove_reader(self._channel)
                 self.should_exit = True
                 return False
+            if not descriptors:  # none was free here: the system has closed the connection
+                continue
             opening = loop.create_task(self._open(socket.socket(fileno=descriptors[0])))
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
@@ -172,7 +181,6 @@ def uvicorn_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=Connection,
         access_log=False,  # costs more than a small net; the metrics count requests
         log_config=log_config(settings.log_level),
         server_header=False,

@@ -9,6 +9,11 @@ from service.errors import SettingsError
 from service.images import MAX_PIXELS
 
 PREFIX = "MAXPOOL_"
+FROM_0 = ("port", "grpc_port", "workers", "max_connections_per_address", "reload_seconds", "grace_seconds")
+FROM_1 = (
+    *("queue_rows", "max_inputs", "max_body_bytes", "max_pixels", "timeout_seconds"),
+    *("receive_seconds", "keep_alive_seconds", "max_connections"),
+)
 DIALECTS = ("oip", "kserve", "huggingface", "torchserve", "sagemaker", "tei")
 
 
@@ -27,6 +32,10 @@ class Settings:
     max_body_bytes: int = 32 * 1024 * 1024
     max_pixels: int = MAX_PIXELS  # of one picture, before it is decoded
     timeout_seconds: int = 30  # from the head of a request to its answer; a client may ask for less
+    receive_seconds: int = 10  # for a client to send the head of a request, and between two signs of its body
+    keep_alive_seconds: int = 5  # for the next request on a connection
+    max_connections: int = 8192  # open at once, in one process
+    max_connections_per_address: int = 0  # of a client, in one process; 0: no limit, as a proxy is one address
     reload_seconds: int = 1  # within which a change of the models folder is seen; 0: none is after the start
     admin_key_file: str = ""  # with the key that loads and unloads models, or its digest; "": nobody does
     grace_seconds: int = 30  # for requests under way when the process is told to stop
@@ -37,9 +46,9 @@ class Settings:
     log_level: str = "info"
 
     def __post_init__(self) -> None:
-        for name, least in (("port", 0), ("grpc_port", 0), ("workers", 0), ("reload_seconds", 0), ("grace_seconds", 0)):
-            self._require(name, getattr(self, name) >= least, f"at least {least}")
-        for name in ("queue_rows", "max_inputs", "max_body_bytes", "max_pixels", "timeout_seconds"):
+        for name in FROM_0:
+            self._require(name, getattr(self, name) >= 0, "at least 0")
+        for name in FROM_1:
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("port", "grpc_port"):
             self._require(name, getattr(self, name) <= 65_535, "at most 65535")

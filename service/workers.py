@@ -5,6 +5,7 @@ memory. That one accepts the connections and deals them out in turn, for workers
 SIGTERM -> no new connections, what was accepted is answered -> all gone
 """
 
+import errno
 import logging
 import os
 import select
@@ -25,6 +26,8 @@ SIGNALS = {*STOPS, signal.SIGCHLD}
 KILLED_AFTER = 5  # seconds beyond the grace that the server itself gives its requests
 SHORT_LIFE = 1  # seconds: one that ends sooner is replaced when they are over, so that forks do not race
 FULL = 1  # seconds to wait for a worker that takes a connection, when none does at once
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+PAUSE = 0.05  # seconds, for descriptors to come back
 
 Serve = Callable[[socket.socket], None]
 
@@ -112,7 +115,9 @@ class Workers:
     def _deal(self) -> None:
         try:
             connection, _ = self._listener.accept()
-        except OSError:  # gone again, or no descriptor is free
+        except OSError as error:  # gone again, or no descriptor is free
+            if error.errno in EXHAUSTED:  # the listener stays readable
+                time.sleep(PAUSE)
             return
         with connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

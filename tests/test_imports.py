@@ -36,11 +36,13 @@ MAY_IMPORT = {
 LEVELS = (
     ("service.__main__",),
     ("service.server",),
-    ("service.app", "service.workers", "service.grpc_server"),
+    ("service.app", "service.workers", "service.connection", "service.grpc_server"),
+    ("service.refusal",),
     ("service.protocols",),
     ("service.engine",),
+    ("service.peers",),
     ("service.metrics", "service.log", "service.settings", "service.images", "service.sentences", "service.cpus"),
-    ("service.spec",),
+    ("service.spec", "service.message"),
     ("service.errors",),
 )
 
