@@ -137,14 +137,19 @@ def read_golden(folder: Path, spec: ModelSpec) -> tuple[tuple[Golden, ...], floa
         rows, tolerance = written["rows"], float(written["tolerance"])
         if isinstance(spec.input, ImageInput):
             files = {path.name: path for path in folder.iterdir()}
-            golden = tuple(Golden(files[row["file"]].read_bytes(), tuple(row["scores"])) for row in rows)
+            golden = tuple(Golden(files[row["file"]].read_bytes(), tuple(map(float, row["scores"]))) for row in rows)
         else:
             sentences = json.loads((folder / "sentences.json").read_bytes())
-            golden = tuple(Golden(sentences[row["sentence"]], tuple(row["scores"])) for row in rows)
+            golden = tuple(Golden(sentences[row["sentence"]], tuple(map(float, row["scores"]))) for row in rows)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ModelRefused(f"{folder} can not be read ({error!r}): export the model again") from error
     if not golden:
         raise ModelRefused(f"{folder} has no rows: a model without golden answers can not be proven")
+    labels = len(spec.labels)
+    for index, example in enumerate(golden):
+        if len(example.scores) != labels:
+            found = len(example.scores)
+            raise ModelRefused(f"{folder} row {index} has {found} scores for {labels} labels: export the model again")
     return golden, tolerance
 
 

@@ -98,11 +98,18 @@ class Registry:
     def _prepare(self, path: Path, key: Key, fingerprint: str) -> None:
         with self._preparing:
             if not self._has(key, fingerprint):
-                proven = prove(path, provider=self.provider)
-                metrics = self._metrics.of_model(*key)
-                self._prepared[key, fingerprint] = Model(
-                    proven, lanes=self._lanes, readers=self.readers, metrics=metrics, **self._limits
-                )
+                self._prepared[key, fingerprint] = self._load_one(path, key)
+
+    def _load_one(self, path: Path, key: Key) -> Model:
+        try:
+            proven = prove(path, provider=self.provider)
+            metrics = self._metrics.of_model(*key)
+            return Model(proven, lanes=self._lanes, readers=self.readers, metrics=metrics, **self._limits)
+        except (ModelRefused, OSError):
+            raise
+        except Exception as error:  # nobody foresaw it; the other models are to be served all the same
+            log.exception("%s version %s could not be loaded", *key)
+            raise ModelRefused(f"it could not be loaded ({error!r}): export the model again") from error
 
     def apply(self, state: State) -> None:
         """What was prepared for it is served. A version that was refused leaves what it was before serving."""

@@ -47,6 +47,13 @@ def wrong_golden(folder: Path) -> None:
     path.write_text(json.dumps(golden))
 
 
+def short_golden(folder: Path) -> None:
+    path = folder / "golden" / "golden.json"
+    golden = json.loads(path.read_text())
+    golden["rows"][1]["scores"] = [0.4]
+    path.write_text(json.dumps(golden))
+
+
 def golden_outside(folder: Path) -> None:
     path = folder / "golden" / "golden.json"
     golden = json.loads(path.read_text())
@@ -64,6 +71,7 @@ def no_golden(folder: Path) -> None:
         (append_byte, "bytes"),
         (flip_byte, "sha256"),
         (wrong_golden, "golden answers differ"),
+        (short_golden, "row 1 has 1 scores for 3 labels"),
         (golden_outside, "can not be read"),
         (no_golden, "has no rows"),
         (lambda folder: (folder / "model.onnx").unlink(), "missing"),
@@ -152,6 +160,17 @@ def test_a_refused_model_leaves_the_others_served(tmp_path: Path) -> None:
         loaded.find("colour", None)
     (refused,) = [status for status in loaded.statuses() if status["status"] == "refused"]
     assert "bytes" in refused["reason"]
+    loaded.close()
+
+
+def test_what_nobody_foresaw_is_a_refusal_too(tmp_path: Path) -> None:
+    write_length(tmp_path / "length" / "1")
+    deep = write_colour(tmp_path / "colour" / "1") / "golden" / "golden.json"
+    deep.write_text("[" * 100_000)  # RecursionError
+    loaded = registry(tmp_path)
+    assert loaded.find("length", None).spec.name == "length"
+    (refused,) = loaded.refused
+    assert "RecursionError" in refused.reason
     loaded.close()
 
 
