@@ -31,7 +31,7 @@ class Settings:
     max_inputs: int = 128  # in one request
     max_body_bytes: int = 32 * 1024 * 1024
     max_pixels: int = MAX_PIXELS  # of one picture, before it is decoded
-    timeout_seconds: int = 30  # from the head of a request to its answer; a client may ask for less
+    timeout_seconds: int = 30  # from a whole request to its answer; a client may ask for less, from its head on
     receive_seconds: int = 10  # for a client to send the head of a request, and between two signs of its body
     keep_alive_seconds: int = 5  # for the next request on a connection
     max_connections: int = 8192  # open at once, in one process

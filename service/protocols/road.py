@@ -65,9 +65,10 @@ class Road(ABC):
         start = time.perf_counter()
         try:
             model = self._find(scope["path_params"])
-            schedule = read_schedule(scope, start, longest=self._settings.timeout_seconds)
+            arrived = start
             body = await read_body(scope, receive, max_bytes=self._settings.max_body_bytes)
             start = time.perf_counter()
+            schedule = read_schedule(scope, arrived, start + self._settings.timeout_seconds)
             reply = await self._answer(model, scope, body, schedule)
         except Disconnected:
             if model is not None:
@@ -83,16 +84,17 @@ class Road(ABC):
             model.metrics.answered(status, time.perf_counter() - start)
 
 
-def read_schedule(scope: Scope, start: float, *, longest: float) -> Schedule:
-    """From `start` on, the least of what is asked for and `longest` seconds. Raises InvalidInput."""
-    schedule = Schedule(start, start + longest, gone=scope.get("gone", never))
+def read_schedule(scope: Scope, arrived: float, latest: float) -> Schedule:
+    """To be answered by the `latest`, or sooner where the client asks for it: that counts from when its request
+    arrived, and so has the time of sending in it. Raises InvalidInput."""
+    schedule = Schedule(arrived, latest, gone=scope.get("gone", never))
     for name, value in scope["headers"]:
         if name in TIMEOUTS:
             if not (value.isdigit() and len(value) < 10 and int(value) > 0):
                 raise InvalidInput(
                     f"{name.decode()} is {value[:32].decode('latin-1')!r}: expected a whole number of milliseconds"
                 )
-            schedule.shorten(start + int(value) / 1e3)
+            schedule.shorten(arrived + int(value) / 1e3)
     return schedule
 
 

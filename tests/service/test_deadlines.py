@@ -137,3 +137,19 @@ def test_the_protocol_s_timeout_is_taken_in_microseconds(url: str) -> None:
     for timeout, expected in ((30_000, 504), (60_000_000, 200), (0, 200)):
         document = {"inputs": [tensor], "parameters": {"timeout": timeout, "priority": 1}}
         assert httpx2.post(f"{url}/v2/models/slow/infer", json=document, timeout=60).status_code == expected
+
+
+@pytest.mark.parametrize(("asked", "status"), [(None, b"200"), (1000, b"504")])
+def test_the_time_of_sending_counts_for_a_deadline_that_was_asked_for_alone(
+    tiny_models: Path, asked: int | None, status: bytes
+) -> None:
+    body = plain("red")
+    with serving(models=tiny_models, workers=1, timeout_seconds=1) as url:
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            header = f"x-request-timeout-ms: {asked}\r\n" if asked else ""
+            head = f"POST /v1/models/colour/predict HTTP/1.1\r\nhost: x\r\n{header}content-length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body[:20])
+            sleep(1.5)
+            connection.sendall(body[20:])
+            assert connection.recv(100).split()[1] == status
