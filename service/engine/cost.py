@@ -31,9 +31,9 @@ class Cost:
 
     def pays(self, rows: int, longest: int, units: int) -> bool:
         """Whether one more row of `units` is cheaper in a batch of `rows` than in a run of its own: not when padding
-        to the longest costs more than a run does."""
+        to the longest costs more than a run does, and what is around it."""
         padding = (rows + 1) * max(longest, units) - rows * longest - units
-        return self.per_unit * padding <= self.fixed
+        return self.per_unit * padding <= self.fixed + AROUND_SECONDS
 
 
 def measure_cost(run: Callable[[int], object], *, units: int) -> Cost:
