@@ -154,10 +154,6 @@ class ModelMetrics:
     def watch_queue(self, rows: Callable[[], int]) -> None:
         self._rows_in_queue = rows
 
-    def observe(self, decode: float, queue: float, infer: float) -> None:
-        """Seconds of a request that was run."""
-        self._stages.append((decode, queue, infer))
-
     def observe_batch(self, rows: int, seconds: float) -> None:
         self._batch_rows.observe(rows)
         self._batch_seconds(rows).observe(seconds)
@@ -168,8 +164,11 @@ class ModelMetrics:
             self._to_be_written = True
             asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write_again)
 
-    def answered(self, status: int, seconds: float) -> None:
+    def answered(self, status: int, seconds: float, stages: tuple[float, float, float] | None = None) -> None:
+        """`stages`: seconds of decode, queue and infer, of a request that was answered with predictions."""
         self._answered.append((status, seconds))
+        if stages is not None:
+            self._stages.append(stages)
         if status == 200:
             self._at = time.time()
         self.admitted()

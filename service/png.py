@@ -6,7 +6,7 @@ is not plain, or not whole, is left to Pillow: this file never decides that a pi
 
 import zlib
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from PIL import Image
 
@@ -25,7 +25,6 @@ class PlainPng:
     mode: str  # L or RGB
     compressed: bytes  # one zlib stream of all filtered lines
     format: ClassVar[str] = "PNG"
-    info: ClassVar[dict[str, Any]] = {}
 
     def image(self) -> Image.Image:
         """Raises ValueError and zlib's errors where the stream does not hold the picture."""

@@ -177,7 +177,7 @@ class Batcher:
         now = time.perf_counter()
         if self._last_end is not None:
             self._row_seconds += NEWEST * ((now - self._last_end) / len(batch) - self._row_seconds)
-        self._last_end = now
+        self._last_end = now if self.admitted else None  # all may have left during the run
         for waiting, answer in zip(batch, inferred.answers, strict=True):
             if waiting.future.done():
                 continue

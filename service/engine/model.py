@@ -58,6 +58,10 @@ class Predictions:
     queue_seconds: float
     infer_seconds: float
 
+    @property
+    def stages(self) -> tuple[float, float, float]:
+        return self.decode_seconds, self.queue_seconds, self.infer_seconds
+
 
 class Model:
     def __init__(
@@ -96,8 +100,8 @@ class Model:
         self.metrics.watch_queue(lambda: 0)
 
     async def predict(self, inputs: Sequence[Input | MaxpoolError], schedule: Schedule) -> Predictions:
-        """An input that is an error already is answered by it. Raises Overloaded, DeadlineExceeded; what is wrong with
-        one input is in that input's place among the answers."""
+        """An input that is an error already is answered by it, and what is wrong with another is in its place among the
+        answers. Raises Overloaded, DeadlineExceeded, Disconnected."""
         if not schedule.asked:
             return await self._predict(inputs, schedule)
         try:
@@ -135,7 +139,6 @@ class Model:
                 queue_seconds = max(queue_seconds, answer.queue_seconds)
                 infer_seconds = max(infer_seconds, answer.infer_seconds)
                 answers.append(Prediction(answer.scores, row.description))
-            self.metrics.observe(decode_seconds, queue_seconds, infer_seconds)
             return Predictions(answers, decode_seconds, queue_seconds, infer_seconds)
         except BaseException:
             for future in waiting:  # one row is late or nobody waits: the others need not be run

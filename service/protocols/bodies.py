@@ -47,11 +47,16 @@ def read_body(body: bytes, content_type: str, *, pictures: bool, max_inputs: int
         raise UnsupportedInput(
             f"content type {media!r} is not taken here: send {raw}, application/json or multipart/form-data"
         )
-    if len(inputs.inputs) > max_inputs:
-        raise InputTooLarge(f"the request has {len(inputs.inputs)} inputs: at most {max_inputs}; send several requests")
-    if not inputs.inputs:
-        raise InvalidInput("the request has no inputs: expected at least one")
+    check_count(len(inputs.inputs), max_inputs)
     return inputs
+
+
+def check_count(inputs: int, max_inputs: int) -> None:
+    """Raises InvalidInput for none, InputTooLarge for too many."""
+    if inputs > max_inputs:
+        raise InputTooLarge(f"the request has {inputs} inputs: at most {max_inputs}; send several requests")
+    if not inputs:
+        raise InvalidInput("the request has no inputs: expected at least one")
 
 
 @lru_cache(64)

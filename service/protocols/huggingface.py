@@ -13,10 +13,10 @@ from starlette.types import Scope
 from service.engine.model import Model
 from service.engine.rows import Input
 from service.engine.schedule import Schedule
-from service.errors import InputTooLarge, InvalidInput, MaxpoolError
+from service.errors import InvalidInput, MaxpoolError
 from service.protocols.answers import Json, check_function, labelled, read_parameters, read_top_k, whole
-from service.protocols.bodies import parse_content_type, read_object, unpack
-from service.protocols.replies import Reply, header, server_timing
+from service.protocols.bodies import check_count, parse_content_type, read_object, unpack
+from service.protocols.replies import Reply, header
 from service.protocols.road import SHORT_BODY, Road
 from service.sentences import read_sentence
 from service.spec import ImageInput
@@ -40,7 +40,7 @@ class Pipeline(Road):
         predictions = await model.predict(inputs, schedule)
         answers = [labelled(model, each, top_k) for each in whole(predictions.answers, "input")]
         shown: Any = answers[0] if pictures and single else answers
-        return Reply(orjson.dumps(shown), headers=[server_timing(predictions)])
+        return Reply(orjson.dumps(shown), predictions=predictions)
 
     def _read(self, model: Model, body: bytes, otherwise: int) -> tuple[list[Input], bool, int]:
         """The inputs, whether there is one that came alone, and how many labels. Raises InvalidInput, InputTooLarge."""
@@ -51,10 +51,7 @@ class Pipeline(Road):
             raise InvalidInput(f"inputs is missing: {EXPECTED}")
         given = document["inputs"]
         elements = given if isinstance(given, list) else [given]
-        if not elements:
-            raise InvalidInput("inputs is empty: expected at least one")
-        if len(elements) > self._max_inputs:
-            raise InputTooLarge(f"there are {len(elements)} inputs: at most {self._max_inputs}; send several requests")
+        check_count(len(elements), self._max_inputs)
         inputs: list[Input] = []
         for index, element in enumerate(elements):
             try:

@@ -4,8 +4,6 @@ POST /v1/models/{name}:predict   {"instances": [{"b64": …}, …]}   ->   {"pre
 With "parameters": {"top_k": 3} a prediction is the best labels, [{"label": …, "score": …}, …].
 """
 
-import binascii
-from base64 import b64decode
 from functools import partial
 from typing import Any
 
@@ -16,10 +14,10 @@ from starlette.types import Scope
 from service.engine.model import Model
 from service.engine.rows import Input
 from service.engine.schedule import Schedule
-from service.errors import InputTooLarge, InvalidInput, MaxpoolError
+from service.errors import InvalidInput, MaxpoolError
 from service.protocols.answers import Json, labelled, read_parameters, read_top_k, whole
-from service.protocols.bodies import read_object
-from service.protocols.replies import Reply, header, server_timing
+from service.protocols.bodies import check_count, read_object, unpack
+from service.protocols.replies import Reply, header
 from service.protocols.road import SHORT_BODY, Road
 from service.protocols.tensors import flatten
 from service.spec import ImageInput, SentenceInput
@@ -37,7 +35,7 @@ class PredictInstances(Road):
         shown = [labelled(model, each, top_k) if top_k else each.scores for each in answers]
         return Reply(
             orjson.dumps({"predictions": shown}, option=orjson.OPT_SERIALIZE_NUMPY),
-            headers=[server_timing(predictions)],
+            predictions=predictions,
         )
 
 
@@ -50,31 +48,26 @@ def read_instances(
     instances = document.get("instances")
     if not isinstance(instances, list) or not instances:
         raise InvalidInput(f"instances is missing, empty or no array: {EXPECTED}")
-    if len(instances) > max_inputs:
-        raise InputTooLarge(f"there are {len(instances)} instances: at most {max_inputs}; send several requests")
+    check_count(len(instances), max_inputs)
     parameters = read_parameters(document)
     inputs: list[Input] = []
     for index, instance in enumerate(instances):
         try:
-            inputs.append(read_picture(instance, spec) if isinstance(spec, ImageInput) else read_text(instance))
+            inputs.append(read_instance(instance, spec))
         except MaxpoolError as error:
             raise type(error)(f"instance {index}: {error}") from None
     return inputs, read_top_k(parameters, 0)
 
 
-def read_picture(instance: Any, spec: ImageInput) -> Input:
-    """{"b64": …}, or under whatever one name; its base64 alone; or its pixels. Raises InvalidInput."""
+def read_instance(instance: Any, spec: ImageInput | SentenceInput) -> Input:
+    """{"b64": …}, or under whatever one name; base64 or a sentence alone; or pixels. Raises InvalidInput."""
     given = only_value(instance)
-    if isinstance(given, dict) and given.keys() == {"b64"}:
-        given = given["b64"]
-    if isinstance(given, str):
-        try:
-            return b64decode(given.partition(",")[2] if given.startswith("data:") else given, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidInput(f"it is not base64 ({error}): expected the base64 of a picture") from None
-    if isinstance(given, list):
-        return read_pixels(given, spec)
-    raise InvalidInput(f'it is a JSON {type(given).__name__}: expected {{"b64": …}} or pixels')
+    if isinstance(spec, ImageInput):
+        if isinstance(given, dict) and given.keys() == {"b64"}:
+            given = given["b64"]
+        if isinstance(given, list):
+            return read_pixels(given, spec)
+    return unpack(given, isinstance(spec, ImageInput))
 
 
 def read_pixels(given: list[Any], spec: ImageInput) -> Input:
@@ -87,13 +80,6 @@ def read_pixels(given: list[Any], spec: ImageInput) -> Input:
     except (InvalidInput, TypeError, ValueError):
         raise InvalidInput(f"its pixels are not {list(shape)} whole numbers from 0 to 255") from None
     return np.frombuffer(pixels, np.uint8).reshape(shape)
-
-
-def read_text(instance: Any) -> Input:
-    given = only_value(instance)
-    if not isinstance(given, str):
-        raise InvalidInput(f"it is a JSON {type(given).__name__}: expected a sentence")
-    return given
 
 
 def only_value(instance: Any) -> Any:

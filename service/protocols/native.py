@@ -11,7 +11,7 @@ from service.engine.model import Model, Prediction
 from service.engine.schedule import Schedule
 from service.errors import InvalidInput, MaxpoolError
 from service.protocols.bodies import read_body
-from service.protocols.replies import Reply, header, server_timing
+from service.protocols.replies import Reply, header
 from service.protocols.road import SHORT_BODY, Road
 from service.spec import ImageInput
 
@@ -47,7 +47,7 @@ class Predict(Road):
                 for answer in answers
             ],
         }
-        return Reply(orjson.dumps(document), headers=[server_timing(predictions)])
+        return Reply(orjson.dumps(document), predictions=predictions)
 
 
 def read_top_k(query: bytes, model: Model) -> int:

@@ -12,7 +12,7 @@ from service.errors import MaxpoolError, UnsupportedInput
 from service.protocols.encodings import choose_encoding, deflate, inflate, is_plain
 from service.protocols.oip_request import InferRequest, input_name, read_json_length, read_request
 from service.protocols.oip_response import Batch, write_response
-from service.protocols.replies import Reply, header, server_timing
+from service.protocols.replies import Reply, header
 from service.protocols.road import SHORT_BODY, Road
 from service.spec import ImageInput
 
@@ -32,10 +32,12 @@ class Infer(Road):
         scores = scores_of(predictions.answers, input_name(model.spec.input))
 
         def write() -> Reply:
-            return write_response(model, request, scores, [server_timing(predictions)])
+            return write_response(model, request, scores)
 
         reply = await self._somewhere(write, short=scores.size <= SHORT_ANSWER)
-        return await self._encode(reply, header(scope, b"accept-encoding"))
+        await self._encode(reply, header(scope, b"accept-encoding"))
+        reply.predictions = predictions
+        return reply
 
     async def _read(self, model: Model, scope: Scope, body: bytes) -> InferRequest:
         encoding = header(scope, b"content-encoding")
@@ -43,19 +45,23 @@ class Infer(Road):
             limit = self._settings.max_body_bytes
             body = await self._somewhere(lambda: inflate(body, encoding, max_bytes=limit), short=False)
         json_length = read_json_length(header(scope, b"inference-header-content-length"), len(body))
+        if json_length == 0 and media_of(header(scope, b"content-type")) == "application/json":
+            raise UnsupportedInput(
+                "Inference-Header-Content-Length is 0, so the body is a tensor and no JSON: send it as "
+                "application/octet-stream, or JSON without that header"
+            )
 
         def read() -> InferRequest:
             return read_request(body, json_length, model.spec.input, max_inputs=self._max_inputs)
 
         return await self._somewhere(read, short=len(body) <= SHORT_BODY or has_pixels_alone(model, body, json_length))
 
-    async def _encode(self, reply: Reply, accept_encoding: str) -> Reply:
+    async def _encode(self, reply: Reply, accept_encoding: str) -> None:
         encoding = choose_encoding(accept_encoding) if len(reply.body) >= WORTH_ENCODING else None
-        if encoding is None:
-            return reply
-        encoded = await self._somewhere(lambda: deflate(reply.body, encoding), short=len(reply.body) <= SHORT_ANSWER)
-        headers = [*reply.headers, (b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
-        return Reply(encoded, reply.media_type, headers)
+        if encoding is not None:
+            short = len(reply.body) <= SHORT_ANSWER
+            reply.body = await self._somewhere(lambda: deflate(reply.body, encoding), short=short)
+            reply.headers += [(b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
 
 
 def has_pixels_alone(model: Model, body: bytes, json_length: int | None) -> bool:
@@ -65,8 +71,12 @@ def has_pixels_alone(model: Model, body: bytes, json_length: int | None) -> bool
     return body.find(b"BYTES", 0, json_length) < 0
 
 
+def media_of(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
 def check_content_type(content_type: str) -> None:
-    media = content_type.partition(";")[0].strip().lower()
+    media = media_of(content_type)
     if media not in CONTENT_TYPES:
         raise UnsupportedInput(
             f"content type {media[:64]!r} is not taken here: send application/json, or application/octet-stream with "

@@ -125,7 +125,7 @@ class InferenceService:
         start = time.perf_counter()
         try:
             model = self._registry.find(message.model_name, message.model_version or None)
-            response = await self._predict(model, message, length, schedule)
+            response, stages = await self._predict(model, message, length, schedule)
         except asyncio.CancelledError:  # by the client
             if model is not None:
                 model.metrics.cancelled.inc()
@@ -134,10 +134,13 @@ class InferenceService:
             if model is not None:
                 model.metrics.answered(status_of(error), time.perf_counter() - start)
             raise refusal(error, self._metrics, "ModelInfer") from None
-        model.metrics.answered(200, time.perf_counter() - start)
+        model.metrics.answered(200, time.perf_counter() - start, stages)
         return response
 
-    async def _predict(self, model: Model, message: Message, length: int, schedule: Schedule) -> Message:
+    async def _predict(
+        self, model: Model, message: Message, length: int, schedule: Schedule
+    ) -> tuple[Message, tuple[float, float, float]]:
+        """The response, and the seconds of its stages."""
         given = model.spec.input
 
         def read() -> InferRequest:
@@ -152,7 +155,8 @@ class InferenceService:
         def write() -> Message:
             return write_infer(model, request, scores)
 
-        return write() if scores.size <= SHORT_ANSWER else await self._beside(write)
+        response = write() if scores.size <= SHORT_ANSWER else await self._beside(write)
+        return response, predictions.stages
 
     async def _beside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._registry.readers, work)

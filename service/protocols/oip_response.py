@@ -9,7 +9,7 @@ import orjson
 
 from service.engine.model import Model
 from service.protocols.oip_request import OUTPUT, InferRequest
-from service.protocols.replies import Header, Reply
+from service.protocols.replies import Reply
 from service.protocols.tensors import bytes_of_elements
 
 Batch = npt.NDArray[np.float32]  # N x K
@@ -27,7 +27,7 @@ class Tensor:
         return self.elements.tobytes()
 
 
-def write_response(model: Model, request: InferRequest, scores: Batch, headers: list[Header]) -> Reply:
+def write_response(model: Model, request: InferRequest, scores: Batch) -> Reply:
     """The scores as they are: JSON has the shortest decimal that is the same float32 when read."""
     tensor = scores_tensor(model, request, scores)
     output: dict[str, Any] = {"name": OUTPUT, "shape": tensor.shape, "datatype": tensor.datatype}
@@ -41,9 +41,9 @@ def write_response(model: Model, request: InferRequest, scores: Batch, headers: 
         document["id"] = request.id
     head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     if not request.binary:
-        return Reply(head, headers=headers)
+        return Reply(head)
     length = (b"inference-header-content-length", b"%d" % len(head))
-    return Reply(head + blob, b"application/octet-stream", [*headers, length])
+    return Reply(head + blob, b"application/octet-stream", [length])
 
 
 def scores_tensor(model: Model, request: InferRequest, scores: Batch) -> Tensor:

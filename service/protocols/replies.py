@@ -15,6 +15,7 @@ class Reply:
     body: bytes
     media_type: bytes = b"application/json"
     headers: list[Header] = field(default_factory=list)
+    predictions: Predictions | None = None  # what it tells, for Server-Timing and the metrics
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -56,6 +57,7 @@ def too_large(found: int, allowed: int) -> InputTooLarge:
 
 
 async def send_reply(send: Send, status: int, reply: Reply) -> None:
+    timing = [server_timing(reply.predictions)] if reply.predictions else []
     await send(
         {
             "type": "http.response.start",
@@ -63,6 +65,7 @@ async def send_reply(send: Send, status: int, reply: Reply) -> None:
             "headers": [
                 (b"content-type", reply.media_type),
                 (b"content-length", b"%d" % len(reply.body)),
+                *timing,
                 *reply.headers,
             ],
         }

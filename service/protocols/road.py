@@ -28,7 +28,10 @@ TIMEOUTS = {b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms"}
 
 class Road(ABC):
     """An ASGI object and not a FastAPI endpoint: the machinery around an endpoint costs more than a small net
-    (docs/operations.md). The OpenAPI entries are in openapi.py."""
+    (docs/operations.md). The OpenAPI entries are in openapi.py, oip_openapi.py and dialects.py."""
+
+    methods: ClassVar[tuple[str, ...]] = ("POST",)
+    task: ClassVar[str | None] = None  # of the models that a path without a model's name can mean
 
     def __init__(self, registry: Registry, settings: Settings, metrics: Metrics) -> None:
         self._registry = registry
@@ -36,9 +39,6 @@ class Road(ABC):
         self._metrics = metrics
         # More than the queue holds could never be admitted, however often it is tried.
         self._max_inputs = min(settings.max_inputs, settings.queue_rows)
-
-    methods: ClassVar[tuple[str, ...]] = ("POST",)
-    task: ClassVar[str | None] = None  # of the models that a path without a model's name can mean
 
     def _find(self, path: dict[str, str]) -> Model:
         """Raises UnknownModel, Unavailable."""
@@ -62,10 +62,10 @@ class Road(ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         model: Model | None = None
-        start = time.perf_counter()
+        stages: tuple[float, float, float] | None = None
+        arrived = start = time.perf_counter()
         try:
             model = self._find(scope["path_params"])
-            arrived = start
             body = await read_body(scope, receive, max_bytes=self._settings.max_body_bytes)
             start = time.perf_counter()
             schedule = read_schedule(scope, arrived, start + self._settings.timeout_seconds)
@@ -79,9 +79,10 @@ class Road(ABC):
             await self._refuse(send, refusal(error, self._metrics, scope["path"]))
         else:
             status = 200
+            stages = reply.predictions.stages if reply.predictions else None
             await send_reply(send, 200, reply)
         if model is not None:
-            model.metrics.answered(status, time.perf_counter() - start)
+            model.metrics.answered(status, time.perf_counter() - start, stages)
 
 
 def read_schedule(scope: Scope, arrived: float, latest: float) -> Schedule:

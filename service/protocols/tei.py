@@ -12,15 +12,16 @@ from starlette.types import Scope
 from service.engine.model import Model
 from service.engine.rows import Input
 from service.engine.schedule import Schedule
-from service.errors import InputTooLarge, InvalidInput, MaxpoolError, Unavailable
+from service.errors import InvalidInput, MaxpoolError, Unavailable
 from service.protocols.answers import Json, labelled, whole
-from service.protocols.bodies import read_object
-from service.protocols.replies import Reply, header, server_timing
+from service.protocols.bodies import check_count, read_object
+from service.protocols.replies import Reply, header
 from service.protocols.road import SHORT_BODY, Road
 from service.spec import SentenceInput
 
 EXPECTED = 'expected {"inputs": "a sentence"}, or {"inputs": [["one"], ["another"]]}'
 FLAGS = ("raw_scores", "truncate")
+KINDS = {500: "backend", 503: "overloaded", 504: "overloaded"}  # of errors, by status
 
 
 class PredictSentences(Road):
@@ -37,20 +38,20 @@ class PredictSentences(Road):
         given = document.get("inputs")
         batch = isinstance(given, list) and any(isinstance(element, list) for element in given)
         elements = given if batch and isinstance(given, list) else [given]
-        if len(elements) > self._max_inputs:
-            raise InputTooLarge(f"there are {len(elements)} inputs: at most {self._max_inputs}; send several requests")
+        check_count(len(elements), self._max_inputs)
         sentences: list[Input] = [read_sequence(element) for element in elements]
         if flags["truncate"] and isinstance(model.spec.input, SentenceInput):
             longest = model.spec.input.max_characters
             sentences = [sentence[:longest] for sentence in sentences]
         predictions = await model.predict(sentences, schedule)
         answers = [labelled(model, each, len(model.spec.labels)) for each in whole(predictions.answers, "input")]
-        return Reply(orjson.dumps(answers if batch else answers[0]), headers=[server_timing(predictions)])
+        return Reply(orjson.dumps(answers if batch else answers[0]), predictions=predictions)
 
     def _error_body(self, error: MaxpoolError) -> bytes:
-        kinds = {413: "validation", 429: "overloaded", 503: "overloaded", 504: "overloaded"}
-        kind = "unhealthy" if type(error) is Unavailable else kinds.get(error.status, "validation")
-        return orjson.dumps({"error": str(error), "error_type": "backend" if error.status == 500 else kind})
+        kind = KINDS.get(error.status, "validation")
+        if type(error) is Unavailable:  # not for a queue that is full, but for a model that was refused
+            kind = "unhealthy"
+        return orjson.dumps({"error": str(error), "error_type": kind})
 
 
 def read_sequence(given: Any) -> str:

@@ -12,7 +12,7 @@ from service.engine.schedule import Schedule
 from service.errors import InvalidInput, MaxpoolError
 from service.protocols.answers import Json, labelled, whole
 from service.protocols.bodies import parse_content_type, read_body, read_object, unpack
-from service.protocols.replies import Reply, header, server_timing
+from service.protocols.replies import Reply, header
 from service.protocols.road import SHORT_BODY, Road
 from service.spec import ImageInput
 
@@ -31,7 +31,7 @@ class Predictions(Road):
         predictions = await model.predict([given], schedule)
         (answer,) = whole(predictions.answers, "input")
         best = {each["label"]: each["score"] for each in labelled(model, answer, LABELS)}
-        return Reply(orjson.dumps(best), headers=[server_timing(predictions)])
+        return Reply(orjson.dumps(best), predictions=predictions)
 
     def _error_body(self, error: MaxpoolError) -> bytes:
         """TorchServe's three fields, and `error` as everywhere here."""

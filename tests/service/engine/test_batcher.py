@@ -244,3 +244,20 @@ def test_the_first_priority_is_run_first_and_the_last_one_last() -> None:
 
     asyncio.run(ask())
     assert recorder.batches == [[2.0], [1.0], [0.0]]
+
+
+def test_a_pause_after_all_have_left_is_not_taken_for_the_time_of_a_row() -> None:
+    async def ask() -> None:
+        batches = batcher(Recorder(seconds=0.05), Cost(fixed=0.01, per_unit=0.0, max_rows=1))
+        batches.admit(1, within(60))
+        left = batches.submit(1.0, within(60), units=1)
+        await asyncio.sleep(0.01)  # it runs
+        left.cancel()
+        batches.release(1)
+        await asyncio.sleep(1.5)
+        batches.admit(1, within(60))
+        await batches.submit(2.0, within(60), units=1)
+        batches.admit(4, within(60))
+        batches.admit(1, within(0.5))  # five rows of some ten milliseconds
+
+    asyncio.run(ask())

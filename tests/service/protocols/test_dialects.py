@@ -8,7 +8,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from service.protocols.kserve import read_picture
+from service.protocols.kserve import read_instance
 from service.spec import ImageInput
 from tests.conftest import plain, serving
 
@@ -128,7 +128,7 @@ def test_torchserve_takes_a_form_and_a_text(http: httpx2.Client) -> None:
 def test_a_grey_picture_s_pixels_need_no_axis_of_channels() -> None:
     spec = ImageInput(height=2, width=3, channels=1, fit="stretch", background="black")
     for given in ([[1, 2, 3], [4, 5, 6]], [[[1], [2], [3]], [[4], [5], [6]]], [1, 2, 3, 4, 5, 6]):
-        pixels = read_picture(given, spec)
+        pixels = read_instance(given, spec)
         assert isinstance(pixels, np.ndarray)
         assert (pixels.shape, pixels.ravel().tolist()) == ((2, 3, 1), [1, 2, 3, 4, 5, 6])
 

@@ -135,6 +135,13 @@ def test_a_zip_bomb_is_413(http: httpx2.Client, encoding: str, encode: Any) -> N
     refused(http.post(COLOUR, content=encode(padded.ljust(LIMIT + 1)), headers=headers), 413)
 
 
+def test_json_that_calls_itself_a_tensor_is_not_taken_for_a_sentence(http: httpx2.Client) -> None:
+    headers = {"inference-header-content-length": "0", "content-type": "application/json; charset=utf-8"}
+    refused(http.post(LENGTH, content=b'{"inputs": []}', headers=headers), 415, "application/octet-stream")
+    headers["content-type"] = "application/octet-stream"
+    assert http.post(LENGTH, content=b"so it goes", headers=headers).status_code == 200
+
+
 def test_an_encoding_that_lies_is_400_and_an_unknown_one_415(http: httpx2.Client) -> None:
     body = json.dumps({"inputs": [image(RED_BLUE)]}).encode()
     for encoding, wrong in (("gzip", body), ("deflate", body), ("gzip", zlib.compress(body)), ("deflate", b"")):
