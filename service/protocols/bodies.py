@@ -56,7 +56,7 @@ def check_count(inputs: int, max_inputs: int) -> None:
     if inputs > max_inputs:
         raise InputTooLarge(f"the request has {inputs} inputs: at most {max_inputs}; send several requests")
     if not inputs:
-        raise InvalidInput("the request has no inputs: expected at least one")
+        raise InvalidInput("the request has no inputs, or an empty list of them: expected at least one")
 
 
 @lru_cache(64)
