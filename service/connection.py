@@ -3,15 +3,19 @@ longer than it may take, and takes no more of a request than a request may be.""
 
 import socket
 from asyncio import Transport
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import InvalidInput, MaxpoolError, TooManyConnections, TooSlow
-from service.message import MAX_BYTES, check_body, check_chunks, check_count, check_head, check_size
+from service.message import MAX_BYTES, check_body, check_chunks, check_count, check_head, check_size, without_upgrade
+from service.outgoing import Outgoing
 from service.peers import Peers
+from service.protocols.replies import Header
 from service.refusal import refusal
+from service.requestlog import Entry
 
 
 class Connection(HttpToolsProtocol):
@@ -27,11 +31,13 @@ class Connection(HttpToolsProtocol):
         self._counted = 0  # received, when the client was last seen to get on
         self._unsent = 0  # bytes, when the client was last seen to read
         self._answered: RequestResponseCycle | None = None  # the request that is, before those that are pipelined
+        self._begun: RequestResponseCycle | None = None  # the last that began to be answered
         self._half_closed = False
         self._refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._out = Outgoing(transport, self)
+        super().connection_made(cast(Transport, self._out))
         address = self.client[0] if self.client else ""
         try:
             self._peers.enter(address)
@@ -50,13 +56,16 @@ class Connection(HttpToolsProtocol):
                 cycle.message_event.set()
         self.pipeline.clear()
         # They hold this connection, and it what was read: without the collector, for good.
-        self._answered = None
+        self._out.let_go()
+        self._answered = self._begun = None
         self.cycle = self.scope = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
         self._received += len(data)
+        if b"pgrade:" in data and (self._in_head or self.cycle is None or not self.cycle.more_body):
+            data = without_upgrade(data)
         try:
             self.parser.feed_data(data)
             if self._in_head:
@@ -66,8 +75,8 @@ class Connection(HttpToolsProtocol):
                 check_count(self.headers)
                 around = self._received - self._of_body
                 check_body(self._of_body, around=around, chunks=self._chunks, max_bytes=self._peers.max_body_bytes)
-        except httptools.HttpParserUpgrade:  # to what is not spoken here; its request is answered as any other
-            pass
+        except httptools.HttpParserUpgrade:  # to what is not spoken here; whatever follows may be in it
+            self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             self._refuse(what_is_wrong(error))
         except MaxpoolError as error:
@@ -80,7 +89,8 @@ class Connection(HttpToolsProtocol):
         self._received = self._of_body = self._chunks = self._counted = 0
 
     def on_headers_complete(self) -> None:
-        check_head(self.url, self.headers, self.parser.get_http_version())
+        upgrade = self.parser.should_upgrade()
+        check_head(self.url, self.headers, self.parser.get_http_version(), upgrade=upgrade)
         super().on_headers_complete()
         self._in_head = False
         if not self.pipeline:
@@ -98,6 +108,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """As uvicorn has it, but for its timer: what is due next is looked at with all else."""
+        self._out.flush()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -108,13 +119,29 @@ class Connection(HttpToolsProtocol):
         elif not self._in_head:
             self._since = self._peers.looks
 
+    def announce(self, written: int) -> bool:
+        """Before the first byte of an answer goes out. Whether this is its head, and its body is to come."""
+        cycle = self._answered
+        if cycle is None or cycle.response_complete or cycle.chunked_encoding is not False or cycle is self._begun:
+            return False
+        self._begun = cycle
+        return cycle.expected_content_length > 0
+
+    def drain(self) -> None:
+        """The answer that is under way is the last one here, where its head can still say so; else the next one is. A
+        signal may come between a head and its body: a close that was not announced costs the client a request."""
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
     def gone(self) -> bool:
         """Whether nobody waits for the answer any more."""
         return self.transport.is_closing() or (self._half_closed and self._is_reset())
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """A client that shuts its writing side may still read its answer, and one that is gone looks the same, until
-        something is sent to it: then its system says that nobody is there."""
+        something is sent to it: then its system says that nobody is there. In TLS the whole connection is over."""
+        if not self.transport.can_write_eof():
+            return None
         cycle = self.cycle
         if self._refused or self._in_head or cycle is None or cycle.response_complete or cycle.more_body:
             return None  # closes
@@ -161,22 +188,50 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: MaxpoolError) -> None:
         """Answers and closes; where other answers are due first, those are given and this one is not."""
-        self._peers.refused(error)
         self._refused = True
         self._since = self._peers.looks
         cycle = self.cycle
-        if cycle is not None and not self._in_head and cycle.more_body:  # it is this one's body that is refused
+        of_body = cycle is not None and not self._in_head and cycle.more_body
+        if of_body:  # it is this one's body that is refused
             silent = bool(self.pipeline) or cycle.response_started
+            if not silent:
+                self.scope["refused"] = error.status  # type: ignore[typeddict-unknown-key]
             cycle.disconnected = True
             cycle.message_event.set()
         else:
             silent = cycle is not None and not cycle.response_complete
+        self._peers.refused(error, answered=not (silent or of_body))
         if cycle is not None:
             cycle.keep_alive = False
         if not silent:
-            self.transport.write(refusal(error, self.server_state.default_headers))
-        if not self.pipeline and (not silent or cycle.response_complete):
+            self._tell(error, of_body=of_body)
+        if not self.pipeline and (not silent or cycle.response_complete) and self.transport.can_write_eof():
             self.transport.write_eof()
+
+    def _tell(self, error: MaxpoolError, *, of_body: bool) -> None:
+        """The client, and the log."""
+        requests = self._peers.requests
+        method, path, identity = "", b"", None
+        headers: Iterable[Header] = ()
+        if of_body:
+            scope: Any = self.cycle.scope
+            method, path, headers, identity = (
+                scope["method"],
+                scope["raw_path"],
+                scope["headers"],
+                scope.get("identity"),
+            )
+        elif self._in_head:
+            headers = self.headers
+            if path := self.url.partition(b"?")[0]:
+                method = self.parser.get_method().decode()
+        identity = identity or requests.ids.identify(headers)
+        answer = refusal(error, identity.id, self.server_state.default_headers)
+        self.transport.write(answer)
+        if requests.on or identity.span:
+            bytes_in = self._of_body if of_body else None
+            entry = Entry(identity, method, path, error.status, error.reason, self.client, len(answer), bytes_in)
+            requests.add(entry)
 
 
 def what_is_wrong(error: httptools.HttpParserError) -> MaxpoolError:

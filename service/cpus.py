@@ -8,6 +8,9 @@ import math
 import os
 from pathlib import Path
 
+from service.errors import SettingsError
+from service.settings import Settings
+
 
 def cpu_count(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -26,3 +29,11 @@ def cgroup_quota(cgroup: Path) -> float | None:
         return None if quota.strip() in ("max", "-1") else int(quota) / int(period)
     except (OSError, ValueError):
         return None
+
+
+def worker_count(settings: Settings, provider: str) -> int:
+    """Small nets scale by processes; on a GPU each would hold a context and a copy of every model, and OpenVINO's
+    threads do not outlive a fork. Raises SettingsError."""
+    if provider != "cpu" and settings.workers > 1:
+        raise SettingsError(f"MAXPOOL_WORKERS is {settings.workers}: with {provider} there is one process; set it to 1")
+    return settings.workers or (min(4, cpu_count()) if provider == "cpu" else 1)

@@ -2,14 +2,17 @@
 object of this library may exist before a fork."""
 
 import asyncio
+from pathlib import Path
 
 import grpc
 
 from service.engine.registry import Registry
 from service.errors import SettingsError
 from service.metrics import Metrics
+from service.protocols.api_keys import ApiKeys
 from service.protocols.oip_grpc import InferenceService
 from service.protocols.oip_repository import Control
+from service.requestlog import RequestLog
 from service.settings import Settings
 
 # For calls that keep coming to be told why. The library's own stop cancels what has come and was not taken up yet, and
@@ -18,8 +21,16 @@ REFUSING_SECONDS = 0.1
 
 
 class GrpcServer:
-    def __init__(self, registry: Registry, control: Control, settings: Settings, metrics: Metrics) -> None:
-        self._service = InferenceService(registry, control, settings, metrics)
+    def __init__(
+        self,
+        registry: Registry,
+        control: Control,
+        keys: ApiKeys | None,
+        settings: Settings,
+        metrics: Metrics,
+        requests: RequestLog,
+    ) -> None:
+        self._service = InferenceService(registry, control, keys, settings, metrics, requests)
         self._settings = settings
 
     async def start(self) -> None:
@@ -29,10 +40,18 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers((self._service.handlers(),))
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         try:
-            self._server.add_insecure_port(f"{host}:{self._settings.grpc_port}")
+            self._listen(f"{host}:{self._settings.grpc_port}")
         except RuntimeError as error:
             raise SettingsError(f"MAXPOOL_GRPC_PORT is {self._settings.grpc_port}: {error}") from None
         await self._server.start()
+
+    def _listen(self, address: str) -> None:
+        certificate, key = self._settings.tls_certificate, self._settings.tls_key
+        if not certificate:
+            self._server.add_insecure_port(address)
+        else:
+            pair = (Path(key).read_bytes(), Path(certificate).read_bytes())
+            self._server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
 
     async def stop(self) -> None:
         """No new calls; those under way are answered within the grace."""

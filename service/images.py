@@ -4,6 +4,7 @@ The one home of what can not sit in a graph. Training, evaluation and serving al
 never meets in production a picture that was resized in another way than those it learned from.
 """
 
+import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from service.errors import InputTooLarge, InvalidInput
 from service.png import PlainPng, read_plain_png
@@ -39,8 +41,13 @@ RESAMPLE = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
+# Of a PNG's transparent colour Pillow has the file's own numbers, and compares them with pixels of 8 bits.
+IN_8_BITS = {"L;2": 0x55, "L;4": 0x11, "I;16B": 1 / 0x100, "RGB;16B": 1 / 0x100}  # by how the pixels are stored
+
 # Pillow's own limit warns without refusing up to 179 megapixels; open_picture refuses from the header, before that.
 Image.MAX_IMAGE_PIXELS = None
+# Python keeps each warning that it has shown, and the sender of a picture chooses how many different ones there are.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @dataclass(slots=True)
@@ -69,7 +76,8 @@ class Picture:
         try:
             return fit(flatten(self._read(), spec), spec)
         except Exception as error:  # Pillow raises SyntaxError, ValueError, AssertionError, … on broken files
-            raise InvalidInput(f"the {self.image.format} picture is broken ({error}): {EXPECTED}") from error
+            how = f" ({error})" if str(error) else ""  # an assertion of Pillow's has no words
+            raise InvalidInput(f"the {self.image.format} picture is broken{how}: {EXPECTED}") from error
 
     def _read(self) -> Image.Image:
         if isinstance(self.image, Image.Image):
@@ -92,6 +100,8 @@ def open_picture(encoded: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
         image = Image.open(BytesIO(encoded), formats=FORMATS)
     except Exception as error:
         raise InvalidInput(f"the input is not a picture that can be read: {EXPECTED}") from error
+    if image.format == "MPO":
+        image.format = "JPEG"  # with more pictures behind it, as telephones write them
     width, height = image.size
     if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise InputTooLarge(
@@ -121,16 +131,30 @@ def flatten(image: Image.Image, spec: ImageInput) -> Image.Image:
         # Let the decoder skip detail beyond twice the size needed: 6 times faster for a 12-megapixel photo.
         side = 2 * max(spec.height, spec.width, spec.shorter_side or 0)
         image.draft(None, (side, side))
+    colour = transparent_colour(image)
     image.load()
     turn = TURN.get(orientation(image))
     if image.mode.startswith("I"):  # 16-bit grey; convert() would clip it to white
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    elif image.has_transparency_data:
+    if colour is not None:
+        image.info["transparency"] = colour
+    if image.has_transparency_data:
         opaque = Image.new("RGBA", image.size, spec.background)
         image = Image.alpha_composite(opaque, image.convert("RGBA"))
     if image.mode != mode:
         image = image.convert(mode)
     return image if turn is None else image.transpose(turn)
+
+
+def transparent_colour(image: Image.Image) -> int | tuple[int, ...] | None:
+    """In 8 bits, of a PNG whose pixels are not read yet and have more or fewer; of any other Pillow has it right."""
+    given = image.info.get("transparency")
+    if given is None or image.format != "PNG" or not (isinstance(image, ImageFile) and image.tile):
+        return None
+    step = IN_8_BITS.get(str(image.tile[0].args))
+    if step is None:
+        return None
+    return tuple(int(each * step) for each in given) if isinstance(given, tuple) else int(given * step)
 
 
 def fit(image: Image.Image, spec: ImageInput) -> npt.NDArray[np.uint8]:

@@ -6,37 +6,25 @@ process answers for all of them.
 
 import asyncio
 import os
-import time
-from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
-import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from service.drift import Finding
+from service.driftmetrics import DriftMetrics, WithDrift
+from service.modelmetrics import WRITE_SECONDS, InspectionMetrics, ModelMetrics, NoModelMetrics
+from service.observations import Observations
+from service.processmetrics import ProcessMetrics
+from service.rolloutmetrics import RolloutMetrics
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 OF_MODEL = ("model", "version")
-# What requests took is gathered and written down so often: one by one it costs as much as a small net's run.
-WRITE_SECONDS = 0.05
-
-
-class Observations(Histogram):
-    """A histogram that takes many values at once."""
-
-    def observe_all(self, values: list[float]) -> None:
-        """What `observe` does for each, in one step for each bucket that any of them is in."""
-        if values:
-            buckets = np.bincount(np.searchsorted(self._upper_bounds, values)).tolist()
-            for bucket, count in zip(self._buckets, buckets, strict=False):
-                if count:
-                    bucket.inc(count)
-            self._sum.inc(sum(values))
 
 
 class Metrics:
@@ -48,6 +36,9 @@ class Metrics:
         def histogram(name: str, text: str, buckets: tuple[float, ...] = SECONDS) -> Observations:
             return Observations(name, text, OF_MODEL, registry=self.registry, buckets=buckets)
 
+        self.received = Counter(
+            "maxpool_received", "Prediction requests whose head was read", OF_MODEL, registry=self.registry
+        )
         self.requests = Counter(
             "maxpool_requests", "Prediction requests answered", (*OF_MODEL, "code"), registry=self.registry
         )
@@ -56,6 +47,18 @@ class Metrics:
             "maxpool_cancelled",
             "Prediction requests whose client went away before the answer",
             OF_MODEL,
+            registry=self.registry,
+        )
+        self.worker_ends = Counter(
+            "maxpool_worker_ends", "Worker processes that ended though nobody stopped them", registry=self.registry
+        )
+        self.reruns = Counter(
+            "maxpool_reruns", "Requests run again because their worker had ended", registry=self.registry
+        )
+        self.refused_connections = Counter(
+            "maxpool_refused_connections",
+            "Connections that were answered and closed, with no prediction request on them that could be read",
+            ("code",),
             registry=self.registry,
         )
         self.request_seconds = histogram("maxpool_request_duration_seconds", "From the whole body to the answer")
@@ -89,6 +92,27 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self.inspections = Counter(
+            "maxpool_inspections", "Inspections answered", (*OF_MODEL, "code"), registry=self.registry
+        )
+        self.cancelled_inspections = Counter(
+            "maxpool_cancelled_inspections",
+            "Inspections whose client went away before the answer",
+            OF_MODEL,
+            registry=self.registry,
+        )
+        self.inspection_seconds = histogram("maxpool_inspection_duration_seconds", "From the whole body to the answer")
+        self.load_failures = Counter(
+            "maxpool_model_load_failures", "Loads of a version that was refused", ("model",), registry=self.registry
+        )
+        self.log_lines_dropped = Counter(
+            "maxpool_log_lines_dropped",
+            "Lines of the request log that nobody read fast enough",
+            registry=self.registry,
+        )
+        self.spans_dropped = Counter(
+            "maxpool_spans_dropped", "Spans that no collector took fast enough", registry=self.registry
+        )
         self.ready = Gauge(
             "maxpool_model_ready",
             "1 when the model is loaded and proven",
@@ -96,24 +120,48 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemin",
         )
+        self.all_ready = Gauge(
+            "maxpool_ready",
+            "1 when /readyz says so, but for a drain",
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
 
+        self.rollouts = RolloutMetrics()
+        self.registry.register(self.rollouts)
+        self.drift = DriftMetrics(self.registry)
+        self.of_none = NoModelMetrics(self)
         self._of_models: dict[tuple[str, str], ModelMetrics] = {}
+        self._of_inspections: dict[tuple[str, str], InspectionMetrics] = {}
 
-    def of_model(self, model: str, version: str) -> "ModelMetrics":
+    def of_model(self, model: str, version: str) -> ModelMetrics:
         of_model = ModelMetrics(self, model, version)
         self._of_models[model, version] = of_model
         return of_model
 
+    def of_inspections(self, model: str, version: str) -> InspectionMetrics:
+        found = self._of_inspections.get((model, version))
+        if found is None:
+            found = self._of_inspections[model, version] = InspectionMetrics(self, model, version)
+        return found
+
     async def settle(self, environ: Mapping[str, str] = os.environ) -> None:
         """Until all that was answered by now is written down, by whatever process."""
-        for of_model in self._of_models.values():
+        for of_model in list(self._of_models.values()):  # a thread that loads a model adds its own
             of_model.write()
         if MULTIPROCESS in environ:
             await asyncio.sleep(2 * WRITE_SECONDS)
 
     def text(self, environ: Mapping[str, str] = os.environ) -> bytes:
         """What is written down by now. Reads a file a process, as `collect` does: not for the event loop."""
-        return generate_latest(self._of_all_processes(environ))
+        text = generate_latest(WithDrift(self._of_all_processes(environ), self.drift))
+        folder = environ.get(MULTIPROCESS)
+        pids = {os.getpid()} if folder is None else processes(Path(folder))
+        return text + generate_latest(ProcessMetrics(pids))
+
+    def drift_findings(self, environ: Mapping[str, str] = os.environ) -> dict[tuple[str, str], Finding]:
+        """By name and version. Reads a file a process, as `collect` does: not for the event loop."""
+        return self.drift.findings(self.collect(environ))
 
     def collect(self, environ: Mapping[str, str] = os.environ) -> Iterator[Metric]:
         """Every metric with its samples, over all worker processes."""
@@ -126,83 +174,18 @@ class Metrics:
         forget_dead_processes(Path(folder))
         together = CollectorRegistry()
         MultiProcessCollector(together, path=folder)  # type: ignore[no-untyped-call]
+        together.register(self.rollouts)
         return together
 
 
-class ModelMetrics:
-    """Of one model: its children, looked up once instead of at every request. Used on the event loop only."""
-
-    def __init__(self, metrics: Metrics, model: str, version: str) -> None:
-        names = (model, version)
-        self._requests = cache(lambda status: metrics.requests.labels(*names, str(status)))
-        self._request_seconds = metrics.request_seconds.labels(*names)
-        self._decode_seconds = metrics.decode_seconds.labels(*names)
-        self._queue_seconds = metrics.queue_seconds.labels(*names)
-        self._infer_seconds = metrics.infer_seconds.labels(*names)
-        self._batch_rows = metrics.batch_rows.labels(*names)
-        self._batch_seconds = cache(lambda rows: metrics.batch_seconds.labels(*names, str(rows)))
-        self._failed_seconds = metrics.failed_seconds.labels(*names)
-        self._last_answer = metrics.last_answer.labels(*names)
-        self._queue_rows = metrics.queue_rows.labels(*names)
-        self.cancelled = metrics.cancelled.labels(*names)
-        self._rows_in_queue: Callable[[], int] = lambda: 0
-        self._stages: list[tuple[float, float, float]] = []
-        self._answered: list[tuple[int, float]] = []
-        self._at = 0.0
-        self._to_be_written = False
-
-    def watch_queue(self, rows: Callable[[], int]) -> None:
-        self._rows_in_queue = rows
-
-    def observe_batch(self, rows: int, seconds: float) -> None:
-        self._batch_rows.observe(rows)
-        self._batch_seconds(rows).observe(seconds)
-
-    def admitted(self) -> None:
-        """There are rows in the queue: from now on what happens is written down, until there are none."""
-        if not self._to_be_written:
-            self._to_be_written = True
-            asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write_again)
-
-    def answered(self, status: int, seconds: float, stages: tuple[float, float, float] | None = None) -> None:
-        """`stages`: seconds of decode, queue and infer, of a request that was answered with predictions."""
-        self._answered.append((status, seconds))
-        if stages is not None:
-            self._stages.append(stages)
-        if status == 200:
-            self._at = time.time()
-        self.admitted()
-
-    def _write_again(self) -> None:
-        self._to_be_written = False
-        if self.write():
-            self.admitted()
-
-    def write(self) -> int:
-        """What was gathered since the last time; the rows in the queue."""
-        if self._stages:
-            decode, queue, infer = map(list, zip(*self._stages, strict=True))
-            self._stages = []
-            self._decode_seconds.observe_all(decode)
-            self._queue_seconds.observe_all(queue)
-            self._infer_seconds.observe_all(infer)
-        if self._answered:
-            for status, count in Counts(status for status, _ in self._answered).items():
-                self._requests(status).inc(count)
-            self._request_seconds.observe_all([seconds for _, seconds in self._answered])
-            if failed := sum(seconds for status, seconds in self._answered if status != 200):
-                self._failed_seconds.inc(failed)
-            self._answered = []
-            if self._at:
-                self._last_answer.set(self._at)
-        rows = self._rows_in_queue()
-        self._queue_rows.set(rows)
-        return rows
+def processes(folder: Path) -> set[int]:
+    """Ids of those that write there."""
+    return {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}
 
 
 def forget_dead_processes(folder: Path) -> None:
     """A killed worker's gauges would count for ever: its files are named by its process id."""
-    for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
+    for pid in processes(folder):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

@@ -12,8 +12,8 @@ from PIL import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MODES = {0: "L", 2: "RGB"}  # by colour type
-# Chunks that change no pixel of a picture read as 8 bits a channel: Pillow, too, reads past them.
-HARMLESS = {b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"tEXt", b"bKGD"}
+# Chunks that change no pixel of a picture read as 8 bits a channel, and the bytes without which Pillow refuses them.
+HARMLESS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 0, b"tEXt": 1, b"bKGD": 0}
 
 
 @dataclass(slots=True)
@@ -44,7 +44,8 @@ def read_plain_png(encoded: bytes) -> PlainPng | None:
     width, height = int.from_bytes(encoded[16:20], "big"), int.from_bytes(encoded[20:24], "big")
     if not (width and height):
         return None
-    compressed = b""
+    compressed: bytes | None = None
+    before = b""
     at, end = 8, len(encoded)
     while at + 12 <= end:
         after = at + 12 + int.from_bytes(encoded[at : at + 4], "big")
@@ -52,10 +53,15 @@ def read_plain_png(encoded: bytes) -> PlainPng | None:
         if after > end or zlib.crc32(encoded[at + 4 : after - 4]) != int.from_bytes(encoded[after - 4 : after], "big"):
             return None
         if kind == b"IDAT":
-            compressed += encoded[at + 8 : after - 4]
+            if compressed is None:
+                compressed = encoded[at + 8 : after - 4]
+            elif before == kind:
+                compressed += encoded[at + 8 : after - 4]
+            else:  # Pillow reads no further than the first run of them
+                return None
         elif kind == b"IEND":
-            return PlainPng(encoded, (width, height), mode, compressed) if after == end else None
-        elif kind not in HARMLESS and at != 8:
-            return None
-        at = after
+            return PlainPng(encoded, (width, height), mode, compressed or b"") if after == end else None
+        elif at != 8 and (after - at - 12 < HARMLESS.get(kind, end) or (kind == b"tEXt" and encoded[at + 8] > 90)):
+            return None  # Pillow takes text that is called `exif`, `transparency`, … for the thing itself
+        at, before = after, kind
     return None

@@ -1,18 +1,18 @@
 """An error that the connection itself answers with, no application in between."""
 
-import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.errors import MaxpoolError
-from service.protocols.replies import Header, error_headers
+from service.protocols.replies import Header, error_body, error_headers
 
 
-def refusal(error: MaxpoolError, default_headers: list[Header]) -> bytes:
-    body = orjson.dumps({"error": str(error)})
+def refusal(error: MaxpoolError, request_id: str, default_headers: list[Header]) -> bytes:
+    body = error_body(error)
     headers = [
         *default_headers,
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode()),
         *((name.encode(), value.encode()) for name, value in error_headers(error).items()),
         (b"connection", b"close"),
     ]

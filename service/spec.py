@@ -7,18 +7,16 @@ says each key in a sentence (a test compares the two).
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from service.errors import ModelRefused
+from service.part import Part
+from service.reference import Reference
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 VERSION = r"^[1-9][0-9]{0,9}$"
 SHA256 = r"^[0-9a-f]{64}$"
 FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"  # a name, never a path
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class ImageInput(Part):
@@ -94,6 +92,9 @@ class Metrics(Part):
     interval: tuple[float, float] = Field(description="95 % Wilson interval of the accuracy")
     per_label: dict[str, float] = Field(description="recall of each label")
     ece: float = Field(description="expected calibration error, 15 bins, as served")
+    confusion: dict[str, dict[str, int]] | None = Field(
+        default=None, description="label -> answer -> rows, where there are any; null for many labels"
+    )
 
 
 class Calibration(Part):
@@ -132,6 +133,9 @@ class Training(Part):
     date: str
     packages: dict[str, str]
     licence: str = Field(description="of the training data, as far as upstream states one")
+    curve: tuple[tuple[float, float, float], ...] | None = Field(
+        default=None, description="of each epoch: training loss, validation loss, validation accuracy"
+    )
 
 
 class Origin(Part):
@@ -210,7 +214,14 @@ class ModelSpec(Part):
     baseline: Baseline | None = None
     parity: Parity | None = None
     quantisation: Quantisation | None = None
+    reference: Reference | None = None
     inspect: Inspect | None = None
+
+    @model_validator(mode="after")
+    def _reference_is_of_this_model(self) -> "ModelSpec":
+        if self.reference and len(self.reference.label) != len(self.labels):
+            raise ValueError(f"reference.label has {len(self.reference.label)} shares for {len(self.labels)} labels")
+        return self
 
 
 def read_spec(path: Path) -> ModelSpec:

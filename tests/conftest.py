@@ -165,10 +165,11 @@ def free_port() -> int:
 @contextmanager
 def serving(**settings: object) -> Iterator[str]:
     """`python -m service` with these MAXPOOL_ settings; its URL. Ended by SIGTERM, which it must obey."""
-    port = free_port()
+    port = settings.pop("port", None) or free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAXPOOL_")}
     environ |= {f"MAXPOOL_{name.upper()}": str(value) for name, value in settings.items()} | {"MAXPOOL_PORT": str(port)}
     environ.setdefault("MAXPOOL_GRPC_PORT", "0")  # the default one may be another server's
+    environ.setdefault("MAXPOOL_DRAIN_SECONDS", "0")
     process = subprocess.Popen([sys.executable, "-m", "service"], cwd=ROOT, env=environ)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -184,12 +185,13 @@ def children(pid: int) -> set[int]:
 
 
 @contextmanager
-def started(models: Path, *, workers: int, **settings: str) -> Iterator[tuple[int, str]]:
+def started(
+    models: Path, *, workers: int, command: tuple[str, ...] = (sys.executable, "-m", "service"), **settings: str
+) -> Iterator[tuple[int, str]]:
     """The process id and the URL of a service."""
     port = free_port()
-    ports = {"MAXPOOL_PORT": str(port), "MAXPOOL_GRPC_PORT": "0"}
-    environ = {**os.environ, **ports, **settings, "MAXPOOL_MODELS": str(models)}
-    command = [sys.executable, "-m", "service"]
+    ours = {"MAXPOOL_PORT": str(port), "MAXPOOL_GRPC_PORT": "0", "MAXPOOL_DRAIN_SECONDS": "0"}
+    environ = {**os.environ, **ours, **settings, "MAXPOOL_MODELS": str(models)}
     with subprocess.Popen(command, cwd=ROOT, env={**environ, "MAXPOOL_WORKERS": str(workers)}) as process:
         url = f"http://127.0.0.1:{port}"
         try:
@@ -209,7 +211,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_until(holds: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert process.poll() is None, f"the server ended with {process.returncode}"

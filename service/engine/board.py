@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import astuple
 
 from service.engine.state import Refused, State
-from service.errors import MaxpoolError
+from service.errors import InternalError
 
 STATE_BYTES = 4 * 1024 * 1024  # some ten thousand versions; memory that is not used costs nothing
 FAILURE_BYTES = 8192
@@ -133,7 +133,7 @@ class Board:
 
     def _write(self, at: int, room: int, epoch: int, data: bytes) -> None:
         if HEAD.size + len(data) > room:
-            raise MaxpoolError(f"the state of the models takes {len(data):,} bytes, and {room:,} are kept for it")
+            raise InternalError(f"the state of the models takes {len(data):,} bytes, and {room:,} are kept for it")
         self._memory[at + HEAD.size : at + HEAD.size + len(data)] = data
         HEAD.pack_into(self._memory, at, epoch, len(data), zlib.crc32(data))
 

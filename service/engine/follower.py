@@ -41,9 +41,18 @@ class Follower:
 
     def become(self, slot: int) -> None:
         """After a fork, the process of this slot."""
-        self._slot = slot
+        self._slot = self._registry.rollouts.tally.slot = slot
         self._board.prepared(slot, self._prepared)
         self._board.switched(slot, self._switched)
+
+    def bury(self, slot: int) -> None:
+        """By the first process: that of this slot has ended, perhaps of what it ran."""
+        self._registry.rollouts.tally.bury(slot)
+
+    @property
+    def at_risk(self) -> bool:
+        """Whether one more process may end in this moment, and with it what is handed to it."""
+        return self._registry.rollouts.tally.at_risk()
 
     @property
     def busy(self) -> bool:

@@ -23,7 +23,8 @@ class Lanes:
 
     def give_back(self) -> None:
         self._idle += 1
-        if self._turns:
+        # Whose turn it is may have nothing left to run, its callers being gone: then it is the next one's.
+        while self._idle and self._turns:
             self._turns.popleft()()
 
     def close(self) -> None:

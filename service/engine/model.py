@@ -5,9 +5,9 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,11 +16,15 @@ from service.engine.cost import measure_cost
 from service.engine.lanes import Lanes
 from service.engine.proof import Golden, Proven
 from service.engine.rows import Input, Row, decode, is_short, open_input, read_row, stack
+from service.engine.sampler import Sampler
 from service.engine.schedule import Schedule
 from service.engine.session import Scores, Session
-from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput, MaxpoolError
+from service.errors import DeadlineExceeded, InferenceFailed, InvalidInput, MaxpoolError, alone
 from service.images import Picture
-from service.metrics import ModelMetrics
+from service.modelmetrics import ModelMetrics
+
+if TYPE_CHECKING:
+    from service.engine.trial import Trial
 
 log = logging.getLogger("maxpool")
 # Inputs read in one go on the event loop: at about 40 microseconds each, no more than a millisecond.
@@ -51,12 +55,17 @@ class Plan:
 
 @dataclass(slots=True)
 class Predictions:
-    """An answer or the reason for none, for each input in order; seconds spent, the longest of any row."""
+    """An answer or the reason for none, for each input in order; seconds spent, the longest of any row, and the rows
+    that shared a run, the most with any row."""
 
     answers: list[Prediction | MaxpoolError]
     decode_seconds: float
     queue_seconds: float
     infer_seconds: float
+    batch_rows: int
+    began: float  # when decoding did, of time.perf_counter
+    last_run: float  # seconds of the run that was waited for longest
+    rows: list[Row | MaxpoolError] | None = None  # as they were run, where a trial wants them
 
     @property
     def stages(self) -> tuple[float, float, float]:
@@ -77,7 +86,10 @@ class Model:
         self.spec = proven.spec
         self.provider = proven.session.provider
         self.golden: tuple[Golden, ...] = proven.golden
+        self.folder = proven.folder
+        self.hashed = proven.hashed
         self.metrics = metrics
+        self.trial: Trial | None = None  # that a rollout makes of this version; None nearly always
         self._readers = readers
         self._max_pixels = max_pixels
         first = read_row(proven.golden[0].input, proven.spec.input)
@@ -91,13 +103,31 @@ class Model:
             batch_milliseconds=round(1000 * cost.seconds(cost.max_rows, first.units), 3),
             runs="loop" if cost.inline(1, first.units) else "lanes",
         )
-        self._batcher = Batcher(run, cost=cost, lanes=lanes, queue_rows=queue_rows, observe=metrics.observe_batch)
-        batcher = self._batcher
+        batcher = Batcher(run, cost=cost, lanes=lanes, queue_rows=queue_rows, observe=metrics.observe_batch)
+        self.batcher = batcher
         metrics.watch_queue(lambda: batcher.admitted)
+        self.sampler = Sampler.of(proven, metrics)
 
     def close(self) -> None:
         """It answers whoever has it already. Its session is gone with the last of them, for nobody else has it."""
         self.metrics.watch_queue(lambda: 0)
+        if self.sampler:
+            self.sampler.close()
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "name": self.spec.name,
+            "version": self.spec.version,
+            "task": self.spec.task,
+            "status": "ready",
+            "ready": True,
+            "provider": self.provider,
+            "plan": asdict(self.plan),
+        }
+
+    @property
+    def queue_seconds(self) -> float:
+        return self.batcher.queue_seconds
 
     async def predict(self, inputs: Sequence[Input | MaxpoolError], schedule: Schedule) -> Predictions:
         """An input that is an error already is answered by it, and what is wrong with another is in its place among the
@@ -111,7 +141,7 @@ class Model:
             raise DeadlineExceeded("the deadline passed before the model had answered") from None
 
     async def _predict(self, inputs: Sequence[Input | MaxpoolError], schedule: Schedule) -> Predictions:
-        self._batcher.admit(len(inputs), schedule)
+        self.batcher.admit(len(inputs), schedule)
         self.metrics.admitted()
         waiting: list[asyncio.Future[Answer]] = []
         try:
@@ -121,11 +151,12 @@ class Model:
             if rows is None:
                 rows = await self._read_in_threads(inputs)
             decode_seconds = time.perf_counter() - start
-            submit = self._batcher.submit
+            submit = self.batcher.submit
             waiting = [submit(row.row, schedule, units=row.units) for row in rows if not isinstance(row, MaxpoolError)]
             futures = iter(waiting)
             answers: list[Prediction | MaxpoolError] = []
-            queue_seconds = infer_seconds = 0.0
+            queue_seconds = infer_seconds = last_run = 0.0
+            batch_rows = 0
             for row in rows:
                 if isinstance(row, MaxpoolError):
                     answers.append(row)
@@ -133,20 +164,32 @@ class Model:
                 try:
                     answer = await next(futures)
                 except InferenceFailed as error:
-                    log.error("%s failed on a valid input", self.spec.name, exc_info=error.__cause__)
-                    answers.append(error)
+                    log.error(
+                        "%s failed on a valid input",
+                        self.spec.name,
+                        exc_info=error.__cause__,
+                        extra={"request_id": schedule.request_id},
+                    )
+                    if error.__cause__:
+                        alone(error.__cause__)
+                    answers.append(alone(error))
                     continue
-                queue_seconds = max(queue_seconds, answer.queue_seconds)
+                if answer.queue_seconds >= queue_seconds:
+                    queue_seconds, last_run = answer.queue_seconds, answer.infer_seconds
                 infer_seconds = max(infer_seconds, answer.infer_seconds)
+                batch_rows = max(batch_rows, answer.batch_rows)
                 answers.append(Prediction(answer.scores, row.description))
-            return Predictions(answers, decode_seconds, queue_seconds, infer_seconds)
+            kept = None if self.trial is None else rows
+            if (sampler := self.sampler) and start >= sampler.due:
+                sampler.take(start, rows, answers)
+            return Predictions(answers, decode_seconds, queue_seconds, infer_seconds, batch_rows, start, last_run, kept)
         except BaseException:
             for future in waiting:  # one row is late or nobody waits: the others need not be run
                 if not future.cancel() and not future.cancelled():
                     future.exception()  # seen, so that asyncio does not warn of it
             raise
         finally:
-            self._batcher.release(len(inputs))
+            self.batcher.release(len(inputs))
 
     def _read_here(self, inputs: Sequence[Input | MaxpoolError]) -> list[Row | MaxpoolError] | None:
         """Tiny pictures, on the loop: two threads decode them slower than one. None where a thread should read."""
@@ -176,13 +219,13 @@ class Model:
         try:
             return open_input(given, self.spec.input, max_pixels=self._max_pixels)
         except InvalidInput as error:
-            return error
+            return alone(error)
 
     def _decode(self, picture: Picture) -> Row | MaxpoolError:
         try:
             return decode(picture, self.spec.input)
         except InvalidInput as error:
-            return error
+            return alone(error)
 
     def rank(self, scores: Scores, top_k: int) -> list[tuple[str, int, float]]:
         """The best labels with index and score, the best first, ties by lower index."""

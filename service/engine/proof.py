@@ -6,14 +6,17 @@ bytes on disk -> *check size, sha256, operator sets, weights beside the graph* -
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from service.engine.header import external_files, read_header
 from service.engine.rows import read_row, stack
 from service.engine.session import ROUNDING, Session
+from service.engine.vocabulary import Vocabulary
 from service.errors import ModelRefused
 from service.spec import ImageInput, ModelSpec, read_spec
 
@@ -28,11 +31,23 @@ class Golden:
     scores: tuple[float, ...]
 
 
+class FileState(NamedTuple):
+    """Another file of the same name, or the same after a write, has another state."""
+
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
 @dataclass(frozen=True)
 class Proven:
     spec: ModelSpec
     session: Session
     golden: tuple[Golden, ...]
+    folder: Path
+    hashed: FileState | None  # of the weights beside the graph
+    vocabulary: Vocabulary | None  # where the spec says how many words were unknown to it
 
 
 def prove(folder: Path, *, provider: str) -> Proven:
@@ -43,12 +58,14 @@ def prove(folder: Path, *, provider: str) -> Proven:
             f"{folder} holds a spec of {spec.name} version {spec.version}: the folders must be <name>/<version>"
         )
     graph = read_graph(folder / "model.onnx", spec)
-    check_weights(folder, spec, external_files(graph))
+    hashed = check_weights(folder, spec, external_files(graph))
     session = Session(graph, provider=provider, folder=folder if spec.graph.weights else None)
+    check_unchanged(folder, spec, hashed)
     check_signature(session, spec)
     golden, tolerance = read_golden(folder / "golden", spec)
     check_golden(session, spec, golden, tolerance)
-    return Proven(spec, session, golden)
+    vocabulary = Vocabulary.of(graph) if spec.reference and spec.reference.unknown_words is not None else None
+    return Proven(spec, session, golden, folder, hashed, vocabulary)
 
 
 def read_graph(path: Path, spec: ModelSpec) -> bytes:
@@ -71,11 +88,9 @@ def read_graph(path: Path, spec: ModelSpec) -> bytes:
     return graph
 
 
-def check_weights(folder: Path, spec: ModelSpec, named: set[str]) -> None:
-    """`named`: the files that the graph keeps tensors in, which must be the one of the spec, or none.
-
-    ONNX Runtime maps that file after it was hashed here: who may write to the folder could change it in between.
-    """
+def check_weights(folder: Path, spec: ModelSpec, named: set[str]) -> FileState | None:
+    """`named`: the files that the graph keeps tensors in, which must be the one of the spec, or none. Returns the state
+    in which it was hashed."""
     weights = spec.graph.weights
     expected = {weights.file} if weights else set()
     if unknown := named - expected:
@@ -84,27 +99,44 @@ def check_weights(folder: Path, spec: ModelSpec, named: set[str]) -> None:
             "model.onnx must be in the one file of graph.weights, beside it; export the model again"
         )
     if weights is None:
-        return
+        return None
     path = folder / weights.file
     if not named:
         raise ModelRefused(f"model.json names the weights {path}, which the graph does not use: export the model again")
     if path.is_symlink():
         raise ModelRefused(f"{path} is a symbolic link, which ONNX Runtime may not follow: put the file itself there")
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
+            state = file_state(os.stat(file.fileno()))
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ModelRefused(
             f"the weights {path} are missing or can not be read ({error.strerror}): a graph over 16 MiB needs the "
             "weight file beside it; copy the whole folder"
         ) from None
-    if (size, found) != (weights.bytes, weights.sha256):
-        what = f"{size} bytes" if size != weights.bytes else f"sha256 {found}"
+    if (state.size, found) != (weights.bytes, weights.sha256):
+        what = f"{state.size} bytes" if state.size != weights.bytes else f"sha256 {found}"
         raise ModelRefused(
             f"the weights {path} have {what}; model.json expects {weights.bytes} bytes, sha256 {weights.sha256}: "
             "export the model again or restore the file"
         )
+    return state
+
+
+def check_unchanged(folder: Path, spec: ModelSpec, hashed: FileState | None) -> None:
+    """ONNX Runtime opens the weights by their name after they were hashed: what it mapped must be the same file still.
+
+    Who may write to the folder can change it later, which is why the image has it read-only.
+    """
+    if hashed is None or spec.graph.weights is None:
+        return
+    path = folder / spec.graph.weights.file
+    if not path.is_file() or file_state(path.stat()) != hashed:
+        raise ModelRefused(f"the weights {path} changed while they were loaded: put them there whole, then load again")
+
+
+def file_state(stat: os.stat_result) -> FileState:
+    return FileState(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def check_signature(session: Session, spec: ModelSpec) -> None:

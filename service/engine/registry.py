@@ -1,23 +1,24 @@
 """The models folder, loaded: name and version -> Model, or the reason why not."""
 
-import hashlib
 import logging
-import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from service.drift import Yardstick
+from service.engine.folder import fingerprint, from_there, versions
 from service.engine.lanes import Lanes
 from service.engine.model import Model
 from service.engine.proof import prove
+from service.engine.rehearsal import rehearse
+from service.engine.rollouts import Rollouts
 from service.engine.state import UNLOADED, Key, Refused, State, Version
+from service.engine.tally import Tally
 from service.errors import ModelRefused, SettingsError, Unavailable, UnknownModel
 from service.metrics import Metrics
-from service.spec import NAME, VERSION
 
 log = logging.getLogger("maxpool")
 
@@ -26,18 +27,26 @@ class Registry:
     """`look` at the folder or `prepare` for what another process saw in it (in any thread, both take long), then
     `apply` (on the event loop, it takes no time)."""
 
-    def __init__(self, *, cpus: int, provider: str, queue_rows: int, max_pixels: int, metrics: Metrics) -> None:
+    def __init__(
+        self, *, cpus: int, provider: str, queue_rows: int, max_pixels: int, metrics: Metrics, slots: int = 1
+    ) -> None:
+        """`slots`: processes that serve the same, as the board has them."""
+        self.rollouts = Rollouts(Tally(slots))
+        metrics.rollouts.tell = self.rollouts.figures
         self.provider = provider
         self.state = State()
+        self.draining = False  # the process is about to stop
         self.released = False  # memory of a model that was dropped
         self._lanes = Lanes(cpus)
         self.readers = ThreadPoolExecutor(cpus, thread_name_prefix="reader")
         self._limits = {"queue_rows": queue_rows, "max_pixels": max_pixels}
         self._metrics = metrics
         self._models: dict[str, dict[str, Model]] = {}  # name -> version -> model, the highest version last
+        self._answering: dict[str, Model] = {}  # by name, where a request names no version
         self._fingerprints: dict[Key, str] = {}  # of what _models has
         self._prepared: dict[tuple[Key, str], Model] = {}  # by fingerprint; loaded and not served yet
         self._preparing = Lock()
+        metrics.drift.watch(self._yardsticks)
 
     def load(self, folder: Path) -> None:
         """Every <name>/<version> of the folder. One that is refused leaves the others served. Raises SettingsError."""
@@ -56,7 +65,7 @@ class Registry:
             key = (path.parent.name, path.name)
             if again in (None, key[0]):
                 looked[key] = self._look_at(path, key, state, again=bool(again))
-        return State(looked, state.unloaded - {again})
+        return State(looked, state.unloaded - {again}, self.rollouts.look(folder, state, again=again))
 
     def _look_at(self, path: Path, key: Key, state: State, *, again: bool) -> Version:
         if key[0] in state.unloaded and not again:
@@ -69,10 +78,19 @@ class Registry:
                 return known
             self._prepare(path, key, found)
         except ModelRefused as refusal:
-            return Version(found, str(refusal))
+            reason = from_there(path.parent.parent, str(refusal))
         except OSError as error:  # perhaps it is being put there or taken away: the next look reads it again
-            return Version("", f"its files can not be read ({error}): put the whole folder there")
-        return Version(found)
+            found, reason = "", f"its files can not be read ({error.strerror}): put the whole folder there"
+        else:
+            return Version(found)
+        if known is None or again or (found, reason) != (known.fingerprint, known.reason):
+            self._metrics.load_failures.labels(key[0]).inc()
+        return Version(found, reason)
+
+    def count_failures(self, refused: Iterable[Refused]) -> None:
+        """Of other processes, which tell the one that leads: each version counts once."""
+        for name, _ in {(refusal.name, refusal.version) for refusal in refused}:
+            self._metrics.load_failures.labels(name).inc()
 
     def prepare(self, folder: Path, state: State) -> list[Refused]:
         """Loads and proves what `state` has and this process has not; what was refused here."""
@@ -89,7 +107,7 @@ class Registry:
                         raise ModelRefused("its files were changed while it was loaded: put the whole folder there")
                     self._prepare(path, key, expected)
             except (ModelRefused, OSError) as error:
-                refused.append(Refused(*key, str(error)))
+                refused.append(Refused(*key, from_there(folder, str(error))))
         return refused
 
     def _has(self, key: Key, fingerprint: str) -> bool:
@@ -109,7 +127,7 @@ class Registry:
             raise
         except Exception as error:  # nobody foresaw it; the other models are to be served all the same
             log.exception("%s version %s could not be loaded", *key)
-            raise ModelRefused(f"it could not be loaded ({error!r}): export the model again") from error
+            raise ModelRefused("it could not be loaded, the log says why: export the model again") from error
 
     def apply(self, state: State) -> None:
         """What was prepared for it is served. A version that was refused leaves what it was before serving."""
@@ -125,10 +143,12 @@ class Registry:
                 self._serve(key, version.fingerprint, model)
         for key in before.versions.keys() - state.versions.keys():
             self._drop(key, "gone")
+        self._answering = self.rollouts.apply(state, self._models)
         # All of them each time: a worker forked after the load has gauges of its own.
         not_ready = {key for key, version in state.versions.items() if version.reason}
         for key in self._fingerprints.keys() | not_ready:
             self._metrics.ready.labels(*key, self.provider).set(key not in not_ready)
+        self._metrics.all_ready.set(self.ready or self.draining)
 
     def _serve(self, key: Key, fingerprint: str, model: Model) -> None:
         name, version = key
@@ -159,15 +179,20 @@ class Registry:
     def _release(self) -> None:
         self.released = True
 
+    async def rehearse(self) -> None:
+        """So that the first requests find all of it warm."""
+        await rehearse(list(self), self._lanes)
+
     @property
     def refused(self) -> list[Refused]:
         return self.state.refused
 
     def find(self, name: str, version: str | None) -> Model:
-        """The named version, or the highest. Raises UnknownModel, Unavailable for one that was refused."""
+        """The named version, or the one that answers where none is named: the highest, unless a rollout says otherwise.
+        Raises UnknownModel, Unavailable for one that was refused."""
+        if version is None and name in self._answering:
+            return self._answering[name]
         of_name = self._models.get(name, {})
-        if version is None and of_name:
-            return next(reversed(of_name.values()))
         if version in of_name:
             return of_name[version]
         if name in self.state.unloaded:
@@ -192,58 +217,30 @@ class Registry:
         )
 
     def __iter__(self) -> Iterator[Model]:
-        """The highest version of each model."""
-        return (next(reversed(of_name.values())) for of_name in self._models.values())
+        """The version of each model that answers where none is named."""
+        return iter(self._answering.values())
+
+    def _yardsticks(self) -> dict[Key, Yardstick]:
+        models = [each for of_name in list(self._models.values()) for each in of_name.values()]  # in any thread
+        return {(m.spec.name, m.spec.version): m.sampler.yardstick for m in models if m.sampler}
 
     def statuses(self) -> list[dict[str, Any]]:
         """Every version, served, refused or unloaded."""
-        served = [status(model) for of_name in self._models.values() for model in of_name.values()]
-        return served + [
-            {
-                "name": name,
-                "version": number,
-                "task": None,
-                "status": UNLOADED if name in self.state.unloaded else "refused",
-                "ready": False,
-                "reason": version.reason,
-            }
-            for (name, number), version in self.state.versions.items()
-            if version.reason
-        ]
+        served = [model.status() for of_name in self._models.values() for model in of_name.values()]
+        return served + self.state.statuses()
 
     @property
     def ready(self) -> bool:
-        """Every model answers. A new version that was refused beside an old one that serves is no reason to take this
-        process out of service: its status, the metrics and the log tell of it."""
-        return bool(self._models) and all(refusal.name in self._models for refusal in self.refused)
+        """Every model answers, and will for a while, though not perhaps by its newest version: if that was refused, its
+        status, the metrics and the log tell of it."""
+        return bool(self._models) and not self.draining and all(r.name in self._models for r in self.refused)
+
+    @property
+    def queue_seconds(self) -> float:
+        """Until the rows that this process has accepted are answered, whatever their models: they share its CPUs."""
+        return sum(model.queue_seconds for of_name in self._models.values() for model in of_name.values())
 
     def close(self) -> None:
         self._lanes.close()
+        self.rollouts.close()
         self.readers.shutdown(cancel_futures=True)
-
-
-def status(model: Model) -> dict[str, Any]:
-    spec = model.spec
-    return {
-        "name": spec.name,
-        "version": spec.version,
-        "task": spec.task,
-        "status": "ready",
-        "ready": True,
-        "provider": model.provider,
-        "plan": asdict(model.plan),
-    }
-
-
-def versions(folder: Path) -> list[Path]:
-    """<name>/<version> folders, versions in numerical order; other names are left alone, as Triton does."""
-    found = [path for path in folder.glob("*/*") if re.match(NAME, path.parent.name) and re.match(VERSION, path.name)]
-    return sorted((path for path in found if path.is_dir()), key=lambda path: (path.parent.name, int(path.name)))
-
-
-def fingerprint(folder: Path) -> str:
-    """Tells whether any file of a version was written since; no file is read for it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    stats = [(path, path.stat()) for path in files]
-    seen = [(str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in stats]
-    return hashlib.sha256(repr(seen).encode()).hexdigest()

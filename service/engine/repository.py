@@ -12,12 +12,15 @@ from pathlib import Path
 from service.engine.board import Board
 from service.engine.follower import STEP_SECONDS, Follower
 from service.engine.registry import Registry
+from service.engine.rollout import Verdict
 from service.engine.state import State
+from service.engine.trouble import Trouble
 from service.errors import InvalidInput, MaxpoolError, SettingsError, Unavailable, UnknownModel
 
 log = logging.getLogger("maxpool")
 PATIENCE = 30  # seconds for the other processes, once this one has proven what is new
 POLL_SECONDS = 0.02
+JUDGE_SECONDS = 0.5  # between two looks at what the candidates of rollouts have done
 
 
 class Repository:
@@ -28,14 +31,16 @@ class Repository:
         self._board = board
         self._follower = follower
         self._folder = folder
-        self._trouble = ""
+        self._trouble = Trouble("a look for new models")
 
     async def follow(self) -> None:
+        trouble = Trouble("this process's step after the others")
         while True:
             try:
                 self._follower.step()
-            except Exception:  # what is served goes on being served
-                log.exception("this process could not take a step after the others")
+                trouble.over()
+            except Exception as error:  # what is served goes on being served
+                trouble.met(repr(error), error)
             await asyncio.sleep(STEP_SECONDS)
 
     async def catch_up(self) -> None:
@@ -58,17 +63,13 @@ class Repository:
 
     async def _look(self) -> None:
         """Whatever goes wrong, what is loaded goes on serving, and the next look may succeed."""
-        trouble = ""
         try:
             await self._agree(await self._looked(None))
+            self._trouble.over()
         except MaxpoolError as error:
-            trouble = str(error)
+            self._trouble.met(str(error))
         except Exception as error:
-            log.exception("a look for new models failed")
-            trouble = repr(error)
-        if trouble not in ("", self._trouble):
-            log.error("a look for new models failed: %s", trouble)
-        self._trouble = trouble
+            self._trouble.met(repr(error), error)
 
     async def load(self, name: str) -> None:
         """Returns when every process serves what the folder has of the model. Raises UnknownModel where it has nothing,
@@ -92,12 +93,46 @@ class Repository:
                 raise UnknownModel(f"no model is called {name!r}: POST /v2/repository/index has all there are")
             await self._agree(self._registry.state.unload(name))
 
+    async def judge(self) -> None:
+        """Whichever process sees first that a rollout has come to an end, by its rule, says so to all."""
+        trouble = Trouble("the verdict on a rollout")
+        while True:
+            await asyncio.sleep(JUDGE_SECONDS)
+            if not any(self._registry.rollouts.verdicts()) or not self._board.lock():
+                continue
+            try:
+                await self.catch_up()
+                for verdict in list(self._registry.rollouts.verdicts()):
+                    await self._settle(*verdict)
+                trouble.over()
+            except Exception as error:
+                trouble.met(repr(error), error)
+            finally:
+                self._board.unlock()
+
+    async def settle(self, name: str, verdict: Verdict) -> None:
+        """By the administrator. Returns when every process goes by it. Raises NotFound where there is no rollout,
+        InvalidInput where the candidate can not be promoted, Unavailable."""
+        async with self._lead():
+            rollouts = self._registry.rollouts
+            standing, why = rollouts.standing(name), rollouts.obstacle(name)
+            if standing.rollout is None:
+                raise InvalidInput(f"the rollout of {name!r} is not gone by: {standing.problem}")
+            if why and verdict is Verdict.PROMOTED:
+                raise InvalidInput(f"the candidate of {name!r} can not be promoted: {why}")
+            await self._settle(name, verdict, "by the administrator")
+
+    async def _settle(self, name: str, verdict: Verdict, reason: str) -> None:
+        """Raises Unavailable."""
+        await self._agree(self._registry.state.settle(name, verdict, reason))
+        log.warning("the rollout of %s was %s: %s", name, verdict, reason)
+
     async def _looked(self, name: str | None) -> State:
         await self.catch_up()
         try:
             return await asyncio.to_thread(self._registry.look, self._folder, self._registry.state, again=name)
-        except SettingsError as error:
-            raise Unavailable(str(error)) from None
+        except SettingsError:
+            raise Unavailable("the models folder is missing: put it back where MAXPOOL_MODELS says") from None
 
     @asynccontextmanager
     async def _lead(self) -> AsyncIterator[None]:
@@ -117,6 +152,7 @@ class Repository:
             await self._until(partial(self._board.settled, epoch))
             if not (failures := self._board.failures(epoch)):
                 break
+            self._registry.count_failures(failures)
             target = target.refuse(failures)
         self._board.commit(epoch)
         await self._until(lambda: self._board.all_switched(epoch))

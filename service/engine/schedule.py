@@ -17,6 +17,7 @@ class Schedule:
     deadline: float
     asked: bool = False  # by the client itself, who is to hear at its deadline that there is no answer
     priority: int = NORMAL
+    request_id: str = ""  # for the log
     gone: Callable[[], bool] = never  # whether the client went away, so that nobody waits for the answer
 
     def shorten(self, deadline: float) -> None:

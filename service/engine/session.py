@@ -1,5 +1,6 @@
 """One ONNX graph in ONNX Runtime. The only file that imports onnxruntime."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ OPTIONS = {
 }
 # What a provider that computes with fewer digits may be off by; the label must be the same all the same.
 ROUNDING = {"openvino-bf16": 0.02}
+
+# What ONNX Runtime's errors begin with: a code, and a line of its source.
+SOURCE = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+:\d+ [^(]*\([^)]*\) (?:const )?")
 
 # An Identity graph on one float. Whether a provider works is known only from a session that was really made with it:
 # ONNX Runtime falls back to the CPU with no more than a line in a log.
@@ -69,8 +73,11 @@ def works(provider: str) -> bool:
 class Session:
     """Safe to run from several threads at once; each call runs on the thread that made it."""
 
-    def __init__(self, graph: bytes, *, provider: str, folder: Path | None = None) -> None:
+    def __init__(self, graph: bytes, *, provider: str, folder: Path | None = None, lean: bool = False) -> None:
         """`folder`: where the weights lie that the graph keeps outside of itself, to be mapped.
+
+        `lean`: with as little memory of its own as there can be, at the cost of time in each run. With a `folder` its
+        weights stay as they are in the file, of which all processes of the machine then share one copy.
 
         Raises ModelRefused when ONNX Runtime can not make the session, or makes it on another provider.
         """
@@ -81,6 +88,11 @@ class Session:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        if lean:
+            options.enable_cpu_mem_arena = False
+            if folder is not None:  # what copies weights into another order
+                options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+                options.add_session_config_entry("session.disable_prepacking", "1")
         if folder is not None:
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
         names = [(PROVIDERS[provider], OPTIONS.get(provider, {}))]
@@ -89,7 +101,8 @@ class Session:
         try:
             self._session = ort.InferenceSession(graph, options, providers=names)
         except Exception as error:
-            raise ModelRefused(f"ONNX Runtime {ort.__version__} can not load the graph: {error}") from error
+            said = SOURCE.sub("", str(error)).strip()
+            raise ModelRefused(f"ONNX Runtime {ort.__version__} can not load the graph: {said}") from error
         in_use = self._session.get_providers()[0]
         if in_use != PROVIDERS[provider]:
             raise ModelRefused(f"the graph runs on {in_use} where {PROVIDERS[provider]} was asked for")
@@ -109,3 +122,7 @@ class Session:
         """N rows -> N x K scores. Raises whatever ONNX Runtime raises for rows that the graph fails on."""
         scores: Scores = self._session.run(self._outputs, {self._input: rows})[0]
         return scores
+
+    def look(self, names: list[str], rows: Rows) -> dict[str, npt.NDArray[Any]]:
+        """Some of the outputs by name. Raises whatever ONNX Runtime raises."""
+        return dict(zip(names, self._session.run(names, {self._input: rows}), strict=True))

@@ -1,4 +1,4 @@
-"""The key of those who load and unload models, apart from everything that asks them."""
+"""The key of those who load and unload models and end rollouts, apart from everything that asks them."""
 
 import hashlib
 import hmac
@@ -15,7 +15,7 @@ class AdminKey:
     """Held as its digest, so that no error and no log can tell it."""
 
     def __init__(self, digest: bytes | None) -> None:
-        self._digest = digest
+        self.digest = digest
 
     @classmethod
     def read(cls, file: str) -> "AdminKey":
@@ -43,14 +43,15 @@ class AdminKey:
 
     def check(self, authorization: str) -> None:
         """The header's value, `Bearer` and the key. Raises Forbidden where there is no key, Unauthorized."""
-        if self._digest is None:
+        if self.digest is None:
             raise Forbidden(
-                f"models are loaded and unloaded by an administrator, and there is none: set {SETTING} to a file with "
-                "a key, or change the models folder, which is watched (MAXPOOL_RELOAD_SECONDS)"
+                f"an administrator loads and unloads models and ends rollouts, and there is none: set {SETTING} to a "
+                "file with a key, or change the models folder, which is watched (MAXPOOL_RELOAD_SECONDS)"
             )
         scheme, _, key = authorization.partition(" ")
         given = hashlib.sha256(key.strip().encode("utf-8", "replace")).digest()
-        if not hmac.compare_digest(given, self._digest) or scheme.lower() != "bearer":
+        if not hmac.compare_digest(given, self.digest) or scheme.lower() != "bearer":
             raise Unauthorized(
-                "loading and unloading models needs the administrator's key: Authorization: Bearer <key>"
+                "loading or unloading a model, or ending a rollout, needs the administrator's key: "
+                "Authorization: Bearer <key>"
             )

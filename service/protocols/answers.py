@@ -5,6 +5,7 @@ from typing import Any
 
 from service.engine.model import Model, Prediction
 from service.errors import InvalidInput, MaxpoolError
+from service.protocols.kinds import kind
 
 Json = dict[str, Any]
 
@@ -29,7 +30,7 @@ def read_parameters(document: Json) -> Json:
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise InvalidInput(f"parameters is a JSON {type(parameters).__name__}: expected an object, or leave it out")
+        raise InvalidInput(f"parameters is a JSON {kind(parameters)}: expected an object, or leave it out")
     return parameters
 
 

@@ -14,7 +14,8 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.engine.rows import Input
-from service.errors import InputTooLarge, InvalidInput, MaxpoolError, UnsupportedInput
+from service.errors import InputTooLarge, InvalidInput, MaxpoolError, UnsupportedInput, alone
+from service.protocols.kinds import kind
 from service.sentences import read_sentence
 
 RAW_PICTURE = ("application/octet-stream", "application/x-www-form-urlencoded", "")  # the second is curl's default
@@ -88,7 +89,7 @@ def read_object(body: bytes, content_type: str, expected: str) -> dict[str, Any]
 def read_json(body: bytes, *, pictures: bool) -> Inputs:
     document = read_object(body, "", JSON_EXPECTED)
     if unknown := document.keys() - {"inputs"}:
-        raise InvalidInput(f"unknown field {', '.join(map(repr, sorted(unknown)))}: {JSON_EXPECTED}")
+        raise InvalidInput(f"unknown field {min(unknown)[:64]!r}: {JSON_EXPECTED}")
     if "inputs" not in document:
         raise InvalidInput(f"the field 'inputs' is missing: {JSON_EXPECTED}")
     given = document["inputs"]
@@ -100,7 +101,7 @@ def read_json(body: bytes, *, pictures: bool) -> Inputs:
 def unpack(given: Any, pictures: bool) -> Input:
     if not isinstance(given, str):
         wanted = "a base64 string of a picture" if pictures else "a sentence"
-        raise InvalidInput(f"an input is a JSON {type(given).__name__}: expected {wanted}")
+        raise InvalidInput(f"an input is a JSON {kind(given)}: expected {wanted}")
     if not pictures:
         return given
     text = given.partition(",")[2] if given.startswith("data:") else given
@@ -114,7 +115,7 @@ def unpack_or_refuse(given: Any, pictures: bool) -> Input | MaxpoolError:
     try:
         return unpack(given, pictures)
     except InvalidInput as error:
-        return error
+        return alone(error)
 
 
 def read_multipart(body: bytes, boundary: bytes, *, pictures: bool) -> Inputs:
@@ -141,5 +142,5 @@ def read_multipart(body: bytes, boundary: bytes, *, pictures: bool) -> Inputs:
         try:
             sentences.append(read_sentence(bytes(part)))
         except InvalidInput as error:
-            sentences.append(error)
+            sentences.append(alone(error))
     return Inputs(sentences, single=len(parts) == 1)

@@ -5,7 +5,7 @@ One more is a file with a Road and a line here.
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.engine.model import Model
@@ -14,7 +14,7 @@ from service.protocols.answers import Json
 from service.protocols.native import Predict
 from service.protocols.oip import Infer
 from service.protocols.oip_openapi import INFER_PATHS, infer_paths
-from service.protocols.openapi import ANSWER, INPUTS, parameter, refusals, request_of
+from service.protocols.openapi import ANSWER, INPUTS, PREDICT_PATHS, parameter, refusals, request_of
 from service.protocols.road import Road
 from service.settings import Settings
 
@@ -42,6 +42,7 @@ FORM = {
 
 @dataclass(frozen=True)
 class Dialect:
+    name: str  # in the settings and in the log
     title: str
     road: type[Road]
     paths: tuple[str, ...]
@@ -82,6 +83,7 @@ def text_of(model: Model) -> str:
 
 
 V1 = Dialect(
+    "kserve",
     "KServe v1",
     kserve.PredictInstances,
     ("/v1/models/{name}:predict", "/v1/models/{name}/versions/{version}:predict"),
@@ -91,6 +93,7 @@ V1 = Dialect(
     {},
 )
 HUGGING_FACE = Dialect(
+    "huggingface",
     "Hugging Face",
     huggingface.Pipeline,
     ("/models/{name}", "/models/{name}/versions/{version}"),
@@ -100,6 +103,7 @@ HUGGING_FACE = Dialect(
     {**PICTURE, **TEXT},
 )
 TORCHSERVE = Dialect(
+    "torchserve",
     "TorchServe",
     torchserve.Predictions,
     ("/predictions/{name}", "/predictions/{name}/{version}"),
@@ -108,8 +112,11 @@ TORCHSERVE = Dialect(
     torchserve.request_of,
     {**PICTURE, **TEXT, **FORM},
 )
-SAGEMAKER = Dialect("SageMaker", Predict, ("/invocations",), INPUTS, ANSWER, request_of, {**PICTURE, **TEXT})
+SAGEMAKER = Dialect(
+    "sagemaker", "SageMaker", Predict, ("/invocations",), INPUTS, ANSWER, request_of, {**PICTURE, **TEXT}
+)
 TEI = Dialect(
+    "tei",
     "text-embeddings-inference",
     tei.PredictSentences,
     ("/predict",),
@@ -118,20 +125,22 @@ TEI = Dialect(
     tei.request_of,
     {},
 )
-OF_NAME = {"kserve": V1, "huggingface": HUGGING_FACE, "torchserve": TORCHSERVE, "sagemaker": SAGEMAKER, "tei": TEI}
+OF_NAME = {dialect.name: dialect for dialect in (V1, HUGGING_FACE, TORCHSERVE, SAGEMAKER, TEI)}
 
 
 def spoken(settings: Settings) -> list[Dialect]:
     """As the settings have it, without the Open Inference Protocol, which is more than a road."""
     found = [OF_NAME[name] for name in settings.spoken if name in OF_NAME]
     if settings.predict_route:
-        found.append(Dialect("Vertex AI", V1.road, (settings.predict_route,), V1.request, PREDICTIONS, V1.example, {}))
+        found.append(replace(V1, name="vertex", title="Vertex AI", paths=(settings.predict_route,)))
     return found
 
 
-def roads(settings: Settings) -> list[tuple[tuple[str, ...], type[Road]]]:
-    oip = [(INFER_PATHS, Infer)] if "oip" in settings.spoken else []
-    return [*oip, *((dialect.paths, dialect.road) for dialect in spoken(settings))]
+def roads(settings: Settings) -> list[tuple[str, tuple[str, ...], type[Road]]]:
+    """Our own first, each by the name that the log has for it."""
+    oip = [("oip", INFER_PATHS, Infer)] if "oip" in settings.spoken else []
+    others = [(dialect.name, dialect.paths, dialect.road) for dialect in spoken(settings)]
+    return [("maxpool", PREDICT_PATHS, Predict), *oip, *others]
 
 
 def paths(settings: Settings, models: list[Model]) -> Json:

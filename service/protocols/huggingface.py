@@ -42,6 +42,10 @@ class Pipeline(Road):
         shown: Any = answers[0] if pictures and single else answers
         return Reply(orjson.dumps(shown), predictions=predictions)
 
+    def error_body(self, error: MaxpoolError) -> bytes:
+        """Its one field."""
+        return orjson.dumps({"error": str(error)})
+
     def _read(self, model: Model, body: bytes, otherwise: int) -> tuple[list[Input], bool, int]:
         """The inputs, whether there is one that came alone, and how many labels. Raises InvalidInput, InputTooLarge."""
         document = read_object(body, "", EXPECTED)

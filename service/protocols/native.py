@@ -11,7 +11,7 @@ from service.engine.model import Model, Prediction
 from service.engine.schedule import Schedule
 from service.errors import InvalidInput, MaxpoolError
 from service.protocols.bodies import read_body
-from service.protocols.replies import Reply, header
+from service.protocols.replies import Reply, error_fields, header
 from service.protocols.road import SHORT_BODY, Road
 from service.spec import ImageInput
 
@@ -41,7 +41,7 @@ class Predict(Road):
             "model": model.spec.name,
             "version": model.spec.version,
             "predictions": [
-                {"error": str(answer), "code": answer.status}
+                {**error_fields(answer), "code": answer.status}
                 if isinstance(answer, MaxpoolError)
                 else show(model, answer, top_k)
                 for answer in answers

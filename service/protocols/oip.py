@@ -1,6 +1,6 @@
 """The Open Inference Protocol's infer route: POST /v2/models/{name}[/versions/{version}]/infer.
 
-body -> *inflate* -> JSON and blob -> *read_request* -> inputs -> model -> scores -> *write_response* -> body
+body -> JSON and blob -> *read_request* -> inputs -> model -> scores -> *write_response* -> body
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from starlette.types import Scope
 from service.engine.model import Model, Prediction
 from service.engine.schedule import Schedule
 from service.errors import MaxpoolError, UnsupportedInput
-from service.protocols.encodings import choose_encoding, deflate, inflate, is_plain
+from service.protocols.encodings import choose_encoding, deflate
 from service.protocols.oip_request import InferRequest, input_name, read_json_length, read_request
 from service.protocols.oip_response import Batch, write_response
 from service.protocols.replies import Reply, header
@@ -40,10 +40,6 @@ class Infer(Road):
         return reply
 
     async def _read(self, model: Model, scope: Scope, body: bytes) -> InferRequest:
-        encoding = header(scope, b"content-encoding")
-        if not is_plain(encoding):
-            limit = self._settings.max_body_bytes
-            body = await self._somewhere(lambda: inflate(body, encoding, max_bytes=limit), short=False)
         json_length = read_json_length(header(scope, b"inference-header-content-length"), len(body))
         if json_length == 0 and media_of(header(scope, b"content-type")) == "application/json":
             raise UnsupportedInput(

@@ -3,14 +3,13 @@
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter
 
 from service import __version__
 from service.engine.model import Model
 from service.engine.registry import Registry
 from service.metrics import Metrics
-from service.protocols.catalog import Failure, not_ready
+from service.protocols.catalog import Failure, check_ready
 from service.protocols.oip_request import OUTPUT, input_name
 from service.protocols.statistics import statistics
 from service.settings import Settings
@@ -44,9 +43,10 @@ def oip_catalog(registry: Registry, settings: Settings, metrics: Metrics) -> API
         return {"live": True}
 
     @router.get("/v2/health/ready", responses={503: {"model": Failure, "description": "not ready"}})
-    async def ready() -> Response:
+    async def ready() -> dict[str, bool]:
         """Every model in the folder is loaded and proven."""
-        return JSONResponse({"live": True, "ready": True}) if registry.ready else not_ready(registry)
+        check_ready(registry)
+        return {"live": True, "ready": True}
 
     @router.get("/v2/models/stats")
     async def show_all_statistics() -> dict[str, Any]:

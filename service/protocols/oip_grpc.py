@@ -6,83 +6,93 @@ bytes -> *read_message* -> message -> *read_infer* -> inputs -> model -> scores 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from operator import itemgetter
 from typing import TypeVar
 
 import grpc
 
-from service.engine.model import Model
+from service.engine.model import Model, Predictions
 from service.engine.registry import Registry
-from service.engine.schedule import Schedule, within
-from service.errors import MaxpoolError, Unavailable, UnknownModel
+from service.engine.schedule import Schedule
+from service.engine.trial import Trial
+from service.errors import MaxpoolError, Unavailable
 from service.metrics import Metrics
+from service.protocols.api_keys import ApiKey, ApiKeys
 from service.protocols.oip import SHORT_ANSWER, scores_of
-from service.protocols.oip_catalog import (
-    configuration,
-    gather_statistics,
-    metadata,
-    served,
-    server_metadata,
+from service.protocols.oip_catalog import server_metadata
+from service.protocols.oip_grpc_call import Call, Context, identify
+from service.protocols.oip_grpc_catalog import GrpcCatalog
+from service.protocols.oip_grpc_handlers import (
+    LEFT_OUT,
+    Admit,
+    Answer,
+    Fields,
+    authorization,
+    left_out,
+    name_it,
+    refuse,
+    serialized,
+    unary,
 )
-from service.protocols.oip_grpc_handlers import Answer, Context, Fields, left_out, refuse, serialized, unary
-from service.protocols.oip_grpc_infer import read_infer, write_infer
+from service.protocols.oip_grpc_infer import has_pixels_alone, read_infer, write_infer
 from service.protocols.oip_messages import SERVICE, Message, message_class, read_message, rpcs
-from service.protocols.oip_repository import Control, index
+from service.protocols.oip_repository import Control
 from service.protocols.oip_request import InferRequest, input_name
 from service.protocols.road import SHORT_BODY, refusal, status_of
+from service.requestlog import RequestLog
 from service.settings import Settings
-from service.spec import ImageInput
 
 T = TypeVar("T")
 SHORT_MESSAGE = 1024 * 1024  # bytes taken apart on the event loop: of pixels a copy, within a fifth of a millisecond
 STOPPING = "the server is being stopped: ask again"
 AT_ONCE = 32  # requests of one stream that are worked on together
-MEMORY = "shared memory is not offered: send the data in the request"
-LEFT_OUT = {
-    **{
-        f"{kind}SharedMemory{call}": MEMORY
-        for kind in ("System", "Cuda")
-        for call in ("Status", "Register", "Unregister")
-    },
-    "TraceSetting": "traces are not offered: GET /metrics over HTTP has the times of each stage",
-    "LogSettings": "the log is set by MAXPOOL_LOG_LEVEL when the service starts",
-}
 
 
 class InferenceService:
     """Used from the event loop's thread only."""
 
-    def __init__(self, registry: Registry, control: Control, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        control: Control,
+        keys: ApiKeys | None,
+        settings: Settings,
+        metrics: Metrics,
+        requests: RequestLog,
+    ) -> None:
         self._registry = registry
         self._control = control
+        self._keys = keys
         self._settings = settings
         self._metrics = metrics
+        self._requests = requests
         self._max_inputs = min(settings.max_inputs, settings.queue_rows)
         self._streams: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     def handlers(self) -> grpc.GenericRpcHandler:
-        answers: dict[str, Answer] = {
-            "ServerLive": self._server_live,
-            "ServerReady": self._server_ready,
-            "ServerMetadata": self._server_metadata,
-            "ModelReady": self._model_ready,
-            "ModelMetadata": self._model_metadata,
-            "ModelConfig": self._model_config,
-            "ModelStatistics": self._model_statistics,
-            "RepositoryIndex": self._repository_index,
+        catalog = GrpcCatalog(self._registry, self._control, self._metrics, max_inputs=self._max_inputs)
+        answers: dict[str, tuple[Answer, Admit]] = {
+            "ServerLive": (self._server_live, nullcontext),
+            "ServerReady": (self._server_ready, nullcontext),
+            "ServerMetadata": (self._server_metadata, self._admit),
+            "ModelReady": (catalog.model_ready, self._admit),
+            "ModelMetadata": (catalog.model_metadata, self._admit),
+            "ModelConfig": (catalog.model_config, self._admit),
+            "ModelStatistics": (catalog.model_statistics, self._admit),
+            "RepositoryIndex": (catalog.repository_index, self._admit),
+            "RepositoryModelLoad": (catalog.repository_load, self._admit_administrator),
+            "RepositoryModelUnload": (catalog.repository_unload, self._admit_administrator),
         }
-        for_the_administrator: dict[str, Answer] = {
-            "RepositoryModelLoad": self._repository_load,
-            "RepositoryModelUnload": self._repository_unload,
+        handlers = {
+            rpc.name: unary(rpc, *answers[rpc.name], requests=self._requests) for rpc in rpcs() if rpc.name in answers
         }
-        handlers = {rpc.name: unary(rpc, answers[rpc.name]) for rpc in rpcs() if rpc.name in answers}
-        for rpc in rpcs():
-            if rpc.name in for_the_administrator:
-                handlers[rpc.name] = unary(rpc, for_the_administrator[rpc.name], self._admit)
         handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._infer)
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream_infer)
         for name, reason in LEFT_OUT.items():
-            handlers[name] = left_out(reason)
+            handlers[name] = left_out(name, reason, self._requests)
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     def stop(self) -> None:
@@ -93,23 +103,19 @@ class InferenceService:
             reading.cancel()
 
     async def _infer(self, body: bytes, context: Context) -> bytes:
-        if self._stopping:
-            return refuse(context, Unavailable(STOPPING))
+        call = Call("ModelInfer", context, self._requests, self._settings.timeout_seconds)
+        name_it(context, call.identity)
         try:
-            schedule = self._schedule(context)
-            return serialized(await self._answer(await self._read(body), len(body), schedule))
+            with call.refused_in(body):
+                if self._stopping:
+                    raise Unavailable(STOPPING)
+                with self._admit(context) as key:
+                    message = await self._read(body, call)
+                    return call.answered(body, serialized(await self._answer(message, len(body), call, key)))
         except MaxpoolError as error:
-            return refuse(context, error)
+            return refuse(context, error, call.identity)
 
-    def _schedule(self, context: Context) -> Schedule:
-        """From now on, the least of the call's own deadline and what the service gives a request."""
-        schedule = within(self._settings.timeout_seconds)
-        seconds: float | None = context.time_remaining()
-        if seconds is not None:
-            schedule.shorten(schedule.arrived + seconds)
-        return schedule
-
-    async def _read(self, body: bytes) -> Message:
+    async def _read(self, body: bytes, call: Call) -> Message:
         """Raises MaxpoolError."""
         kind = message_class("ModelInferRequest")
         try:
@@ -117,30 +123,44 @@ class InferenceService:
                 return read_message(kind, body)
             return await self._beside(lambda: read_message(kind, body))
         except Exception as error:
-            raise refusal(error, self._metrics, "ModelInfer") from None
+            self._metrics.of_none.answered(status_of(error))
+            raise refusal(error, self._metrics, "ModelInfer", call.identity.id) from None
 
-    async def _answer(self, message: Message, length: int, schedule: Schedule) -> Message:
+    async def _answer(self, message: Message, length: int, call: Call, key: ApiKey | None) -> Message:
         """Counted as the routes are. Raises MaxpoolError."""
         model: Model | None = None
+        canary: Trial | None = None  # where the candidate is to answer
         start = time.perf_counter()
         try:
             model = self._registry.find(message.model_name, message.model_version or None)
-            response, stages = await self._predict(model, message, length, schedule)
+            if (trial := model.trial) is not None and not message.model_version and trial.draw():
+                canary, model = trial, trial.candidate
+            call.model = model
+            model.metrics.received()
+            if key is not None:
+                key.check_model(model.spec.name)
+            predict = partial(self._predict, message=message, length=length, schedule=call.schedule)
+            answered: tuple[Message, Predictions] | None = None
+            if canary is not None:
+                answered = await canary.attempt(partial(predict, model), itemgetter(1))
+                model = call.model = canary.serve if answered is None else model
+            response, call.predictions = answered or await predict(model)
         except asyncio.CancelledError:  # by the client
             if model is not None:
                 model.metrics.cancelled.inc()
             raise
         except Exception as error:
-            if model is not None:
-                model.metrics.answered(status_of(error), time.perf_counter() - start)
-            raise refusal(error, self._metrics, "ModelInfer") from None
-        model.metrics.answered(200, time.perf_counter() - start, stages)
+            counters = model.metrics if model else self._metrics.of_none
+            counters.answered(status_of(error), time.perf_counter() - start)
+            raise refusal(error, self._metrics, "ModelInfer", call.identity.id) from None
+        model.metrics.answered(200, time.perf_counter() - start, call.predictions.stages)
+        if trial is not None:
+            trial.offer(model, call.predictions)
         return response
 
     async def _predict(
         self, model: Model, message: Message, length: int, schedule: Schedule
-    ) -> tuple[Message, tuple[float, float, float]]:
-        """The response, and the seconds of its stages."""
+    ) -> tuple[Message, Predictions]:
         given = model.spec.input
 
         def read() -> InferRequest:
@@ -156,19 +176,31 @@ class InferenceService:
             return write_infer(model, request, scores)
 
         response = write() if scores.size <= SHORT_ANSWER else await self._beside(write)
-        return response, predictions.stages
+        return response, predictions
 
     async def _beside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._registry.readers, work)
 
     async def _stream_infer(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         """Answers in the order of the requests; one that fails does not end the stream."""
+        identity = identify(context, self._requests)
+        named = identity._replace(span=None)  # each request in it has a span of its own
+        name_it(context, named)
+        try:
+            if self._keys is not None:
+                with Call("ModelStreamInfer", context, self._requests, identity=identity).refused_in(b""):
+                    self._keys.find(authorization(context))
+        except MaxpoolError as error:
+            refuse(context, error, named)
+            return
         under_way: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(AT_ONCE)
 
         async def read() -> None:
             try:
                 async for body in requests:
-                    await under_way.put(asyncio.create_task(self._streamed(body, self._schedule(context))))
+                    seconds = self._settings.timeout_seconds
+                    call = Call("ModelStreamInfer", context, self._requests, seconds, identity)
+                    await under_way.put(asyncio.create_task(self._streamed(body, context, call)))
             finally:
                 await under_way.put(None)
 
@@ -186,18 +218,18 @@ class InferenceService:
                 if unwanted := under_way.get_nowait():
                     unwanted.cancel()
         if self._stopping:
-            refuse(context, Unavailable(STOPPING))
+            refuse(context, Unavailable(STOPPING), named)
 
-    async def _streamed(self, body: bytes, schedule: Schedule) -> bytes:
-        kind = message_class("ModelStreamInferResponse")
+    async def _streamed(self, body: bytes, context: Context, call: Call) -> bytes:
+        answer = message_class("ModelStreamInferResponse")
+        asked = message_class("ModelInferRequest")()  # until it is read
         try:
-            message = await self._read(body)
+            with call.refused_in(body), self._admit(context) as key:
+                asked = await self._read(body, call)
+                response = await self._answer(asked, len(body), call, key)
+                return call.answered(body, serialized(answer(infer_response=response)))
         except MaxpoolError as error:
-            return serialized(kind(error_message=str(error)))
-        try:
-            return serialized(kind(infer_response=await self._answer(message, len(body), schedule)))
-        except MaxpoolError as error:
-            return serialized(kind(error_message=str(error), infer_response={"id": message.id}))
+            return serialized(answer(error_message=str(error), infer_response={"id": asked.id}))
 
     async def _server_live(self, request: Message) -> Fields:
         return {"live": True}
@@ -208,43 +240,11 @@ class InferenceService:
     async def _server_metadata(self, request: Message) -> Fields:
         return server_metadata()
 
-    async def _model_ready(self, request: Message) -> Fields:
-        """Triton answers false where HTTP has 404 and 503."""
-        try:
-            self._registry.find(request.name, request.version or None)
-        except (UnknownModel, Unavailable):
-            return {"ready": False}
-        return {"ready": True}
+    def _admit(self, context: Context) -> AbstractContextManager[ApiKey | None]:
+        """Raises Unauthorized, TooManyRequests."""
+        return nullcontext() if self._keys is None else self._keys.admit(authorization(context))
 
-    async def _model_metadata(self, request: Message) -> Fields:
-        return metadata(self._registry, request.name, request.version or None)
-
-    async def _model_config(self, request: Message) -> Fields:
-        model = self._registry.find(request.name, request.version or None)
-        return {"config": configuration(model, max_rows=self._max_inputs)}
-
-    async def _model_statistics(self, request: Message) -> Fields:
-        wanted = served(self._registry, request.name or None, request.version or None)
-        return await gather_statistics(self._metrics, wanted)
-
-    async def _repository_index(self, request: Message) -> Fields:
-        return {"models": index(self._registry, only_ready=request.ready)}
-
-    def _admit(self, context: Context) -> None:
+    def _admit_administrator(self, context: Context) -> AbstractContextManager[None]:
         """Raises Forbidden, Unauthorized."""
-        self._control.key.check(dict(context.invocation_metadata() or ()).get("authorization", ""))
-
-    async def _repository_load(self, request: Message) -> Fields:
-        await self._control.load(request.model_name, request.parameters)
-        return {}
-
-    async def _repository_unload(self, request: Message) -> Fields:
-        await self._control.repository.unload(request.model_name)
-        return {}
-
-
-def has_pixels_alone(model: Model, message: Message, length: int) -> bool:
-    """Beside little else: they are not copied, however many they are, as sentences and encoded pictures would be."""
-    if not isinstance(model.spec.input, ImageInput) or any(tensor.datatype != "UINT8" for tensor in message.inputs):
-        return False
-    return length - sum(map(len, message.raw_input_contents)) <= SHORT_BODY
+        self._control.check(authorization(context))
+        return nullcontext()

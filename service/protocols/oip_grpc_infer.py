@@ -22,6 +22,7 @@ from service.protocols.oip_request import (
     rows_of_elements,
 )
 from service.protocols.oip_response import Batch, scores_tensor
+from service.protocols.road import SHORT_BODY
 from service.protocols.tensors import Shape, check_length, pixels_of_json
 from service.spec import ImageInput, SentenceInput
 
@@ -41,6 +42,13 @@ def read_infer(message: Message, spec: ImageInput | SentenceInput, *, max_inputs
         raise type(error)(f"input {name!r}: {error}") from None
     _, classes = read_outputs([{"name": output.name, **in_json(output)} for output in message.outputs], None)
     return InferRequest(message.id, inputs, binary=True, classes=classes, timeout=timeout, priority=priority)
+
+
+def has_pixels_alone(model: Model, message: Message, length: int) -> bool:
+    """Beside little else: they are not copied, however many they are, as sentences and encoded pictures would be."""
+    if not isinstance(model.spec.input, ImageInput) or any(tensor.datatype != "UINT8" for tensor in message.inputs):
+        return False
+    return length - sum(map(len, message.raw_input_contents)) <= SHORT_BODY
 
 
 def read_contents(

@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response, Security
 from fastapi.security import HTTPBearer
+from prometheus_client import Counter
 
 from service.engine.registry import Registry
 from service.engine.repository import Repository
-from service.errors import InvalidInput
+from service.errors import InvalidInput, MaxpoolError
 from service.protocols.admin_key import AdminKey
 from service.protocols.catalog import Failure
 from service.protocols.replies import header, read_body
@@ -28,9 +29,18 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 class Control:
     """Loading and unloading, for those who have the key; whatever is wrong, the key is what is looked at first."""
 
-    def __init__(self, repository: Repository, key: AdminKey) -> None:
+    def __init__(self, repository: Repository, key: AdminKey, rejected: Counter) -> None:
         self.repository = repository
         self.key = key
+        self._rejected = rejected  # maxpool_rejected_total, where who guesses keys is seen
+
+    def check(self, authorization: str) -> None:
+        """Raises Forbidden, Unauthorized."""
+        try:
+            self.key.check(authorization)
+        except MaxpoolError as error:
+            self._rejected.labels(error.reason).inc()
+            raise
 
     async def load(self, name: str, parameters: Iterable[str]) -> None:
         """Raises UnknownModel, InvalidInput, Unavailable."""
@@ -56,7 +66,7 @@ def oip_repository(registry: Registry, control: Control) -> APIRouter:
     @router.post("/v2/repository/models/{name}/load", dependencies=key, responses=REFUSALS)
     async def load(request: Request, name: str) -> Response:
         """Looks at the model's folder now. 200 when every worker process serves what is there."""
-        control.key.check(header(request.scope, b"authorization"))
+        control.check(header(request.scope, b"authorization"))
         parameters = (await read_object(request)).get("parameters", {})
         if not isinstance(parameters, dict):
             raise InvalidInput('the body is not what is expected: {"parameters": {…}} or nothing')
@@ -66,7 +76,7 @@ def oip_repository(registry: Registry, control: Control) -> APIRouter:
     @router.post("/v2/repository/models/{name}/unload", dependencies=key, responses=REFUSALS)
     async def unload(request: Request, name: str) -> Response:
         """200 when no worker process serves it any more. So it stays until it is loaded, or the service starts."""
-        control.key.check(header(request.scope, b"authorization"))
+        control.check(header(request.scope, b"authorization"))
         await read_object(request)
         await control.repository.unload(name)
         return Response(media_type="application/json")

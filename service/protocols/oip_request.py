@@ -11,6 +11,7 @@ import orjson
 from service.engine.rows import Input
 from service.engine.schedule import LAST, Schedule
 from service.errors import InputTooLarge, InvalidInput, MaxpoolError, NotOffered
+from service.protocols.kinds import kind
 from service.protocols.long_json import Numbers, load_long
 from service.protocols.tensors import (
     Blob,
@@ -73,10 +74,10 @@ def read_request(
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"the request is not valid JSON ({error}): expected an inference request object") from None
     if not isinstance(document, dict):
-        raise InvalidInput(f"the request is a JSON {type(document).__name__}: expected an object with 'inputs'")
+        raise InvalidInput(f"the request is a JSON {kind(document)}: expected an object with 'inputs'")
     given_id = document.get("id")
     if not isinstance(given_id, str | None):
-        raise InvalidInput(f"id is a JSON {type(given_id).__name__}: expected a string")
+        raise InvalidInput(f"id is a JSON {kind(given_id)}: expected a string")
     parameters = read_parameters(document, "the request")
     timeout, priority = (read_count(parameters, name, "the request") for name in COUNTS)
     tensor = find_input(document.get("inputs"), input_name(spec))

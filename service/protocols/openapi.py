@@ -18,6 +18,7 @@ PREDICTION = {
         "input": {"type": "object", "description": "what was understood of the input"},
         "error": {"type": "string", "description": "in place of all else, for a bad input among several"},
         "code": {"type": "integer", "description": "the status this input would have had alone"},
+        "reason": {"type": "string", "description": "what kind of error, by a name that stays"},
     },
 }
 ANSWER = {
@@ -41,16 +42,36 @@ INPUTS = {
         }
     },
 }
-ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {"type": "string"},
+        "reason": {"type": "string", "description": "what kind of error, by a name that stays"},
+    },
+}
 REFUSALS = {
     "400": "the input is not what the model takes",
+    "401": "no key, or a wrong one, where the service asks for one",
+    "403": "a key that is not for this model",
     "404": "no such model or version",
     "413": "a body, picture, sentence or list over its limit",
     "415": "a content type or encoding that the model does not take",
+    "429": "more requests than the key may send; Retry-After says when to ask again",
     "503": "the queue is full; Retry-After says when to ask again",
     "504": "the deadline passed",
 }
 PREDICT_PATHS = ("/v1/models/{name}/predict", "/v1/models/{name}/versions/{version}/predict")
+
+
+def without_422(schema: dict[str, Any]) -> dict[str, Any]:
+    """The document without what FastAPI says of every path with a parameter: what it refuses is 400 here."""
+    for item in schema["paths"].values():
+        for operation in item.values():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+    return schema
 
 
 def predict_paths(models: list[Model]) -> dict[str, Any]:

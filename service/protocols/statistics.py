@@ -18,7 +18,7 @@ class Statistics:
     """The sums of one model, since this service was started."""
 
     def __init__(self, name: str, version: str) -> None:
-        self._name, self._version = name, version
+        self.name, self.version = name, version
         self._sums: defaultdict[str, float] = defaultdict(float)
         self._answered: defaultdict[bool, int] = defaultdict(int)  # good or not -> requests
         self._batches: defaultdict[int, dict[str, float]] = defaultdict(dict)  # rows -> of runs their count and sum
@@ -31,6 +31,28 @@ class Statistics:
         else:
             self._sums[sample] = value
 
+    @property
+    def waiting(self) -> int:
+        """Rows, now."""
+        return int(self._sums["maxpool_queue_rows"])
+
+    @property
+    def answered(self) -> int:
+        """Requests, with predictions."""
+        return self._answered[True]
+
+    @property
+    def answered_seconds(self) -> float:
+        return self._sums["maxpool_request_duration_seconds_sum"] - self._sums["maxpool_failed_duration_seconds_total"]
+
+    @property
+    def rows(self) -> int:
+        return sum(rows * int(of_rows["count"]) for rows, of_rows in self._batches.items())
+
+    @property
+    def batches(self) -> int:
+        return sum(int(of_rows["count"]) for of_rows in self._batches.values())
+
     def show(self) -> dict[str, Any]:
         failed = self._sums["maxpool_failed_duration_seconds_total"]
         seconds = self._sums["maxpool_request_duration_seconds_sum"]
@@ -38,13 +60,13 @@ class Statistics:
         rest = seconds - failed - sum(stage["ns"] for stage in stages.values()) / 1e9
         batches = sorted((rows, of_rows) for rows, of_rows in self._batches.items() if of_rows.get("count"))
         return {
-            "name": self._name,
-            "version": self._version,
+            "name": self.name,
+            "version": self.version,
             "last_inference": int(self._sums["maxpool_last_answer_timestamp_seconds"] * 1e3),
-            "inference_count": sum(rows * int(of_rows["count"]) for rows, of_rows in batches),
-            "execution_count": sum(int(of_rows["count"]) for _, of_rows in batches),
+            "inference_count": self.rows,
+            "execution_count": self.batches,
             "inference_stats": {
-                "success": duration(self._answered[True], seconds - failed),
+                "success": duration(self.answered, self.answered_seconds),
                 "fail": duration(self._answered[False], failed),
                 "queue": stages["queue"],
                 "compute_input": stages["decode"],
@@ -73,7 +95,7 @@ def duration(count: float, seconds: float) -> Duration:
     return {"count": int(count), "ns": max(0, round(seconds * 1e9))}
 
 
-def statistics(metrics: Metrics, models: list[tuple[str, str]]) -> list[dict[str, Any]]:
+def summed(metrics: Metrics, models: list[tuple[str, str]]) -> list[Statistics]:
     """`models`: name and version of each to tell of, in this order. Reads a file a process: not for the event loop."""
     of_model = {key: Statistics(*key) for key in models}
     for metric in metrics.collect():
@@ -81,4 +103,9 @@ def statistics(metrics: Metrics, models: list[tuple[str, str]]) -> list[dict[str
             told = of_model.get((sample.labels.get("model", ""), sample.labels.get("version", "")))
             if told is not None and not sample.name.endswith("_bucket"):
                 told.add(sample.name, sample.labels, sample.value)
-    return [told.show() for told in of_model.values()]
+    return list(of_model.values())
+
+
+def statistics(metrics: Metrics, models: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """As `summed`, in the extension's words."""
+    return [told.show() for told in summed(metrics, models)]

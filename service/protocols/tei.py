@@ -15,6 +15,7 @@ from service.engine.schedule import Schedule
 from service.errors import InvalidInput, MaxpoolError, Unavailable
 from service.protocols.answers import Json, labelled, whole
 from service.protocols.bodies import check_count, read_object
+from service.protocols.kinds import kind
 from service.protocols.replies import Reply, header
 from service.protocols.road import SHORT_BODY, Road
 from service.spec import SentenceInput
@@ -47,7 +48,7 @@ class PredictSentences(Road):
         answers = [labelled(model, each, len(model.spec.labels)) for each in whole(predictions.answers, "input")]
         return Reply(orjson.dumps(answers if batch else answers[0]), predictions=predictions)
 
-    def _error_body(self, error: MaxpoolError) -> bytes:
+    def error_body(self, error: MaxpoolError) -> bytes:
         kind = KINDS.get(error.status, "validation")
         if type(error) is Unavailable:  # not for a queue that is full, but for a model that was refused
             kind = "unhealthy"
@@ -61,7 +62,7 @@ def read_sequence(given: Any) -> str:
     if isinstance(given, list):
         raise InvalidInput(f"a list of {len(given)} is a pair or nothing, and this model takes sentences: {EXPECTED}")
     if not isinstance(given, str):
-        raise InvalidInput(f"an input is a JSON {type(given).__name__}: {EXPECTED}")
+        raise InvalidInput(f"an input is a JSON {kind(given)}: {EXPECTED}")
     return given
 
 

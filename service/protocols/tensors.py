@@ -15,6 +15,7 @@ import orjson
 
 from service.engine.rows import Pixels
 from service.errors import InvalidInput
+from service.protocols.kinds import kind
 from service.protocols.long_json import Numbers
 
 Shape = tuple[int, ...]
@@ -52,7 +53,7 @@ def strings_of_json(data: Any, shape: Shape) -> list[str]:
     flat = flatten(data, shape)
     for index, element in enumerate(flat):
         if not isinstance(element, str):
-            raise InvalidInput(f"element {index} of its data is a JSON {type(element).__name__}: expected a string")
+            raise InvalidInput(f"element {index} of its data is a JSON {kind(element)}: expected a string")
     return flat
 
 
@@ -82,7 +83,7 @@ def bytes_of_elements(elements: Iterable[bytes]) -> bytes:
 def flatten(data: Any, shape: Shape) -> list[Any]:
     """The elements, row-major. Raises InvalidInput unless `data` is flat or nested as `shape` says."""
     if not isinstance(data, list):
-        raise InvalidInput(f"its data is a JSON {type(data).__name__}: expected an array")
+        raise InvalidInput(f"its data is a JSON {kind(data)}: expected an array")
     flat: list[Any] = data
     if len(shape) > 1 and data and isinstance(data[0], list):
         check_length(data, shape[0], 0)

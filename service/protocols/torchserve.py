@@ -33,7 +33,7 @@ class Predictions(Road):
         best = {each["label"]: each["score"] for each in labelled(model, answer, LABELS)}
         return Reply(orjson.dumps(best), predictions=predictions)
 
-    def _error_body(self, error: MaxpoolError) -> bytes:
+    def error_body(self, error: MaxpoolError) -> bytes:
         """TorchServe's three fields, and `error` as everywhere here."""
         kind = EXCEPTIONS.get(error.status, "BadRequestException")
         return orjson.dumps({"code": error.status, "type": kind, "message": str(error), "error": str(error)})

@@ -20,9 +20,10 @@ import pytest
 
 from service.protocols.oip_messages import COMPILED
 from tests.conftest import ROOT, children, eventually, free_port, serving, started, two_workers
+from tests.service.metrics import counted
 from tests.service.protocols.calls import Stub, pixels_in, request, scores
 from tests.service.protocols.infer import RED_BLUE
-from tests.service.test_deadlines import counted, write_slow
+from tests.service.slow import write_slow
 
 ASKED = request(model_name="colour", **pixels_in(RED_BLUE)).SerializeToString()
 ALONE = [("grpc.use_local_subchannel_pool", 1)]  # a connection for each channel

@@ -1,6 +1,10 @@
 """Memory of a running service: what is unloaded is given back to the system."""
 
+import os
+import platform
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +14,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.conftest import children, colour_graph, eventually, plain, write_colour, write_length
+from service.memory import limit, resident
+from tests.conftest import ROOT, children, colour_graph, eventually, plain, two_workers, write_colour, write_length
 from tests.service.administrator import administered, control
+from tests.service.metrics import counted
 
 MIB = 1024 * 1024
 
@@ -48,11 +54,9 @@ def heavy_graph(pieces: int) -> onnx.ModelProto:
 
 def memory(pid: int) -> int:
     """Bytes of all processes of a service, what they share counted once."""
-    total = 0
-    for process in {pid, *children(pid)}:
-        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
-        total += 1024 * next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    return total
+    together = resident({pid, *children(pid)})
+    assert together is not None
+    return together
 
 
 @pytest.fixture
@@ -77,3 +81,75 @@ def test_memory_comes_back_after_unload(heavy: Path) -> None:
             assert memory(pid) > unloaded + 180 * MIB
             assert control(url, "colour", "unload").status_code == 200
             eventually(lambda: memory(pid) < unloaded + 40 * MIB)
+
+
+FREED_IN_A_THREAD = """
+import ctypes, os, sys, threading
+from service.memory import keep_nothing_large, resident, trim
+
+libc = ctypes.CDLL(None)
+libc.malloc.argtypes, libc.malloc.restype, libc.free.argtypes = [ctypes.c_size_t], ctypes.c_void_p, [ctypes.c_void_p]
+
+def take_and_free():
+    for _ in range(2):
+        block = libc.malloc(16 << 20)
+        ctypes.memset(block, 1, 16 << 20)
+        libc.free(block)
+    trim()
+
+if "kept" not in sys.argv:
+    keep_nothing_large()
+before = resident([os.getpid()])
+thread = threading.Thread(target=take_and_free)
+thread.start()
+thread.join()
+print(resident([os.getpid()]) - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what is kept is glibc's to decide")
+def test_a_large_block_that_a_thread_frees_goes_back_to_the_system() -> None:
+    def kept(*arguments: str) -> int:
+        return int(subprocess.check_output([sys.executable, "-c", FREED_IN_A_THREAD, *arguments], cwd=ROOT))
+
+    assert kept() < 2 * MIB
+    assert kept("kept") > 14 * MIB  # or there would be nothing to be done about it
+
+
+def test_scrapes_say_the_memory_of_all_processes(tiny_models: Path) -> None:
+    """Within a tenth of what it is before or after: of one of the three processes, or of all as if they shared nothing,
+    it would be far from it."""
+    with two_workers(tiny_models) as (pid, url):
+        assert len({pid, *children(pid)}) == 3
+
+        def agrees() -> bool:
+            before, said, after = memory(pid), counted(url, "maxpool_resident_memory_bytes"), memory(pid)
+            return 0.9 * min(before, after) < said < 1.1 * max(before, after)
+
+        eventually(agrees)
+
+
+def test_a_process_that_is_gone_takes_no_memory() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    assert resident({gone.pid}) is None
+    both = resident({gone.pid, os.getpid()})
+    assert both is not None
+    assert both > MIB
+
+
+@pytest.mark.parametrize(
+    ("files", "bytes_"),
+    [
+        ({"memory.max": "4294967296\n"}, 4 << 30),
+        ({"memory.max": "max\n"}, None),
+        ({"memory/memory.limit_in_bytes": "4294967296\n"}, 4 << 30),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, None),
+        ({}, None),
+    ],
+)
+def test_the_limit_is_that_of_the_container(tmp_path: Path, files: dict[str, str], bytes_: int | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert limit(tmp_path) == bytes_

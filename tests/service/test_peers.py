@@ -1,5 +1,6 @@
 """How many connections there may be: by the settings, and when the system has no descriptors left."""
 
+import json
 import os
 import resource
 import socket
@@ -7,10 +8,9 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from tests.conftest import children, eventually, started
+from tests.conftest import answers, children, eventually, started
 from tests.service.test_connection import HEALTH, alive, codes, connect, good_traffic, received
 
 
@@ -78,8 +78,9 @@ def test_without_descriptors_it_waits_quietly_and_answers_when_they_are_back(
             time.sleep(2)
             spent = processor_seconds(every) - before
             resource.prlimit(pid, resource.RLIMIT_NOFILE, limits[pid])
-        log = capfd.readouterr().err.splitlines()
-        eventually(lambda: httpx2.get(f"{url}/healthz").status_code == 200)
+        # of info: the other worker may just be starting
+        log = [line for line in capfd.readouterr().err.splitlines() if json.loads(line)["level"] != "info"]
+        eventually(lambda: answers(f"{url}/healthz"))  # a worker may still be closing what it could not take
         assert alive(url)
         assert spent < 0.5
         assert len(log) <= 1

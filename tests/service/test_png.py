@@ -80,7 +80,20 @@ def not_plain() -> dict[str, bytes]:
         "turned by EXIF": encode(picture, "PNG", exif=exif.tobytes(), pnginfo=turned),
         "an unknown critical chunk": with_chunk(encode(picture), b"ABCD", b"x"),
         "more behind its end": encode(picture) + b"x",
+        "a chunk that is too short": with_chunk(encode(picture), b"cHRM", bytes(31)),
+        "text that Pillow takes for more": with_chunk(encode(picture), b"tEXt", b"interlace\0no"),
+        "a chunk amid the pixels": amid_the_pixels(picture),
     }
+
+
+def amid_the_pixels(picture: Image.Image) -> bytes:
+    """Pillow reads the pixels no further than there."""
+    encoded = encode(picture)
+    plain = read_plain_png(encoded)
+    assert plain is not None
+    half = len(plain.compressed) // 2
+    pixels = (chunk(b"IDAT", part) for part in (plain.compressed[:half], plain.compressed[half:]))
+    return encoded[:33] + chunk(b"tIME", bytes(7)).join(pixels) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("kind", not_plain())

@@ -26,7 +26,7 @@ def b64(encoded: bytes) -> str:
 
 def refused(answer: httpx2.Response, status: int, *words: str) -> None:
     assert answer.status_code == status, answer.text
-    assert set(answer.json()) == {"error"}
+    assert set(answer.json()) == {"error", "reason"}
     for word in words:
         assert word in answer.json()["error"]
 
@@ -90,6 +90,7 @@ def test_a_bad_picture_among_many_is_an_error_in_its_place(http: httpx2.Client) 
     first, second, third, fourth = answer.json()["predictions"]
     assert (first["label"], fourth["label"]) == ("red", "blue")
     assert second["code"] == third["code"] == 400
+    assert second["reason"] == third["reason"] == "InvalidInput"
     assert "JPEG, PNG" in second["error"]
     assert "base64" in third["error"]
 
@@ -243,6 +244,14 @@ def test_the_examples_in_the_openapi_document_work(http: httpx2.Client) -> None:
     for name, example in examples.items():
         assert http.post(f"/v1/models/{name}/predict", json=example["value"]).status_code == 200
     assert http.get("/docs").status_code == 200
+
+
+def test_the_document_has_no_status_that_nobody_gets(http: httpx2.Client) -> None:
+    document = http.get("/openapi.json").json()
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    assert len(operations) > 40
+    assert not any("422" in operation["responses"] for operation in operations)
+    assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
 def test_metrics_count_over_all_worker_processes(http: httpx2.Client, tiny_url: str) -> None:

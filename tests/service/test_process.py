@@ -73,6 +73,7 @@ def test_a_refused_model_makes_the_service_not_ready_and_says_why(tmp_path: Path
     write_spoiled(tmp_path)
     with serving(models=tmp_path, workers=1) as url:
         assert httpx2.get(f"{url}/readyz").status_code == 503
+        assert "\nmaxpool_ready 0.0\n" in httpx2.get(f"{url}/metrics").text
         (refused,) = [m for m in httpx2.get(f"{url}/v1/models").json()["models"] if m["status"] == "refused"]
         assert "bytes" in refused["reason"]
         assert httpx2.post(f"{url}/v1/models/length/predict", json={"inputs": "hello"}).status_code == 200
@@ -100,6 +101,7 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(tiny_models: Path) -> 
         eventually(lambda: answered(url))
         text = httpx2.get(f"{url}/metrics").text
     assert 'maxpool_model_ready{model="length",provider="cpu",version="1"} 1.0' in text
+    assert "\nmaxpool_ready 1.0\n" in text
 
 
 def test_workers_end_when_the_first_process_is_killed(tiny_models: Path) -> None:

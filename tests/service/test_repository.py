@@ -140,6 +140,7 @@ def test_versions_are_swapped_under_load_and_every_answer_is_wholly_of_one(model
         callers = [threading.Thread(target=call, args=(url, mine)) for mine in answers]
         for caller in callers:
             caller.start()
+        eventually(lambda: all(answers))  # of the first one
         for version in map(str, range(2, 8)):
             write_version(models, version)
             if int(version) % 2:  # every other one is left to the watch
@@ -189,6 +190,33 @@ def foreign_operators(folder: Path) -> None:
     replace_graph(folder, graph)
 
 
+def operators_of_the_future(folder: Path) -> None:
+    graph = colour_graph()
+    graph.opset_import[0].version = 99
+    replace_graph(folder, graph)
+
+
+def another_input(folder: Path) -> None:
+    graph = colour_graph()
+    graph.graph.input[0].name = graph.graph.node[0].input[0] = "picture"
+    replace_graph(folder, graph)
+
+
+def failing_run(folder: Path) -> None:
+    """It reaches for a seventh score of three."""
+    graph = colour_graph()
+    *nodes, last = graph.graph.node
+    last.input[0] = "sum"
+    more = [
+        helper.make_node("Gather", ["logits", "seventh"], ["score"], axis=1),
+        helper.make_node("Add", ["logits", "score"], ["sum"]),
+    ]
+    del graph.graph.node[:]
+    graph.graph.node.extend([*nodes, *more, last])
+    graph.graph.initializer.append(numpy_helper.from_array(np.array([7]), "seventh"))
+    replace_graph(folder, graph)
+
+
 def replace_graph(folder: Path, graph: onnx.ModelProto, **said: Any) -> None:
     written = graph.SerializeToString()
     (folder / "model.onnx").write_bytes(written)
@@ -205,6 +233,9 @@ BAD: tuple[tuple[Callable[[Path], None], str], ...] = (
     (not_a_number, "golden answers differ by nan"),
     (another_graph, "sha256"),
     (foreign_operators, "com.example"),
+    (operators_of_the_future, "can not load the graph"),
+    (another_input, "the graph's input is picture"),
+    (failing_run, "golden"),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.engine import cost
 from service.engine.batcher import Batcher
 from service.engine.cost import Cost, measure_cost
 from service.engine.lanes import Lanes
@@ -150,18 +151,63 @@ def test_two_models_share_the_lanes_by_turns() -> None:
     assert [sum(map(len, recorder.batches)) for recorder in recorders] == [12, 12]
 
 
-def burn(fixed: float, per_row: float) -> Callable[[int], None]:
-    def run(rows: int) -> None:
-        end = time.perf_counter() + fixed + per_row * rows
-        while time.perf_counter() < end:
-            pass
+class Clock:
+    """Turned by what is run, so that a busy machine has no say in what a run took."""
 
-    return run
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def perf_counter(self) -> float:
+        return self.seconds
+
+    def run_of(self, fixed: float, per_row: float) -> Callable[[int], None]:
+        def run(rows: int) -> None:
+            self.seconds += fixed + per_row * rows
+
+        return run
 
 
-def test_the_batch_grows_where_that_pays_and_stays_one_where_it_does_not() -> None:
-    assert measure_cost(burn(0.001, 0.00001), units=1).max_rows == 32
-    assert measure_cost(burn(0.0, 0.002), units=1).max_rows == 1
+def test_a_model_whose_callers_have_all_gone_passes_its_turn_on() -> None:
+    """Else the next model would wait until a third one came to run something."""
+    first, second, third = Recorder(seconds=0.05), Recorder(), Recorder()
+    lanes = Lanes(1)
+
+    async def ask() -> None:
+        models = [
+            Batcher(each.run, cost=SLOW, lanes=lanes, queue_rows=10, observe=lambda rows, seconds: None)
+            for each in (first, second, third)
+        ]
+        running, left, waits = (each.submit(1.0, within(60), units=1) for each in models)
+        await asyncio.sleep(0.01)  # the first runs, the others have asked for a turn
+        left.cancel()
+        await asyncio.wait_for(asyncio.gather(running, waits), 20)
+        await asyncio.wait_for(models[1].submit(2.0, within(60), units=1), 20)
+
+    asyncio.run(ask())
+    assert (second.batches, third.batches) == ([[2.0]], [[1.0]])
+
+
+@pytest.mark.parametrize("cost", [FAST, SLOW])
+def test_a_client_that_goes_at_the_moment_of_its_turn_stops_nothing(cost: Cost) -> None:
+    looks = iter([False])
+    recorder = Recorder()
+
+    async def ask() -> Any:
+        batches = batcher(recorder, cost)
+        goes = within(60)
+        goes.gone = lambda: next(looks, True)  # at the second look, which may be a microsecond later
+        going = batches.submit(1.0, goes, units=1)
+        await asyncio.wait([going], timeout=20)
+        return await asyncio.wait_for(batches.submit(2.0, within(60), units=1), 20)
+
+    assert float(asyncio.run(ask()).scores[0]) == 2.0
+
+
+def test_the_batch_grows_where_that_pays_and_stays_one_where_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(cost, "time", clock)
+    assert measure_cost(clock.run_of(0.001, 0.00001), units=1).max_rows == 32
+    assert measure_cost(clock.run_of(0.0, 0.002), units=1).max_rows == 1
 
 
 def test_the_queue_stays_whole_under_cancels_and_failures() -> None:
@@ -261,3 +307,32 @@ def test_a_pause_after_all_have_left_is_not_taken_for_the_time_of_a_row() -> Non
         batches.admit(1, within(0.5))  # five rows of some ten milliseconds
 
     asyncio.run(ask())
+
+
+def test_a_run_that_would_end_too_late_as_the_last_ones_did_is_not_begun_but_a_lone_row_is_tried() -> None:
+    recorder = Recorder(seconds=0.05)
+
+    async def ask() -> None:
+        batches = batcher(recorder, Cost(fixed=0.001, per_unit=0.0, max_rows=1))
+        batches.admit(30, within(60))
+        await asyncio.gather(*(batches.submit(float(n), within(60), units=1) for n in range(30)))
+        first, late = (batches.submit(n, within(seconds), units=1) for n, seconds in ((30.0, 60), (31.0, 0.08)))
+        await first
+        with pytest.raises(DeadlineExceeded):
+            await late
+        batches.release(30)
+        batches.admit(1, within(0.02))
+        await batches.submit(32.0, within(0.02), units=1)
+
+    asyncio.run(ask())
+    assert [31.0] not in recorder.batches
+    assert recorder.batches[-2:] == [[30.0], [32.0]]
+
+
+def test_queue_seconds_are_what_the_admitted_rows_will_take() -> None:
+    batches = batcher(Recorder(), SLOW)
+    assert batches.queue_seconds == 0
+    batches.admit(8, within(60))
+    assert batches.queue_seconds == pytest.approx(8 * SLOW.fixed / SLOW.max_rows)
+    batches.release(8)
+    assert batches.queue_seconds == 0

@@ -163,14 +163,15 @@ def test_a_refused_model_leaves_the_others_served(tmp_path: Path) -> None:
     loaded.close()
 
 
-def test_what_nobody_foresaw_is_a_refusal_too(tmp_path: Path) -> None:
+def test_what_nobody_foresaw_is_a_refusal_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_length(tmp_path / "length" / "1")
     deep = write_colour(tmp_path / "colour" / "1") / "golden" / "golden.json"
     deep.write_text("[" * 100_000)  # RecursionError
     loaded = registry(tmp_path)
     assert loaded.find("length", None).spec.name == "length"
     (refused,) = loaded.refused
-    assert "RecursionError" in refused.reason
+    assert "the log says why" in refused.reason
+    assert "RecursionError" in caplog.text
     loaded.close()
 
 

@@ -65,9 +65,9 @@ def scores(answer: httpx2.Response) -> npt.NDArray[np.float32]:
 
 
 def refused(answer: httpx2.Response, status: int, *words: str) -> None:
-    """The status, and {"error": text} with these words."""
+    """The status, and {"error": text, "reason": …} with these words."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
-    assert set(answer.json()) == {"error"}
+    assert set(answer.json()) == {"error", "reason"}
     for word in words:
         assert word in answer.json()["error"]

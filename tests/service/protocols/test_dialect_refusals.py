@@ -13,7 +13,11 @@ RED = base64.b64encode(plain("red")).decode()
 BROKEN = "AAAA%%%"
 NO_PICTURE = base64.b64encode(b"no picture").decode()
 JSON = {"content-type": "application/json"}
-ERROR_KEYS = {"torchserve": {"code", "type", "message", "error"}, "tei": {"error", "error_type"}}
+ERROR_KEYS = {
+    "huggingface": {"error"},
+    "torchserve": {"code", "type", "message", "error"},
+    "tei": {"error", "error_type"},
+}
 PICTURES = {
     "kserve": "/v1/models/colour:predict",
     "vertex": "/vertex/predict",
@@ -67,7 +71,7 @@ def refused(name: str, answer: httpx2.Response, status: int, *words: str) -> Non
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     document = answer.json()
-    assert set(document) == ERROR_KEYS.get(name, {"error"})
+    assert set(document) == ERROR_KEYS.get(name, {"error", "reason"})
     for word in words:
         assert word in document["error"]
 
@@ -88,6 +92,29 @@ def test_json_nested_100_000_deep_is_400(http: httpx2.Client, name: str, path: s
         refused(name, http.post(path, content=before + opening * 100_000, headers=JSON), 400)
         shallow = before + opening * 900 + b"1" + (b"]" if opening == b"[" else b"}") * 900 + b"}" * bool(before)
         refused(name, http.post(path, content=shallow, headers=JSON), 400)
+
+
+LONG = "\x7f" * 1_000_000
+
+
+@pytest.mark.parametrize(("name", "path"), [*PATHS, ("maxpool", "/v1/models/length/predict")])
+def test_what_is_said_of_a_long_word_is_short(http: httpx2.Client, name: str, path: str) -> None:
+    field = next(iter(body(name, RED)))
+    for document in (
+        {LONG: 1},
+        {field: {LONG: LONG}},
+        {field: [{LONG: LONG}]},
+        {**body(name, RED), LONG: LONG},
+        {**body(name, RED), "parameters": {LONG: LONG, "top_k": LONG, "function_to_apply": LONG}},
+        {**body(name, RED), "raw_scores": LONG, "truncate": LONG},
+    ):
+        assert len(http.post(path, json=document).content) < 500
+
+
+def test_what_is_wrong_is_told_in_the_words_of_json(http: httpx2.Client) -> None:
+    for word, value in {"null": None, "number": 0.5, "boolean": True, "object": {"a": 1}}.items():
+        for name, path in (("tei", "/predict"), ("maxpool", "/v1/models/length/predict")):
+            refused(name, http.post(path, json={"inputs": value}), 400, f"a JSON {word}:")
 
 
 @pytest.mark.parametrize(("name", "path"), PICTURES.items())
