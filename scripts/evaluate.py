@@ -24,8 +24,11 @@ from service.spec import ImageInput, ModelSpec, read_spec
 AGREES = 0.002
 
 
-def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure an exported model on its test split.")
+def parse_args(
+    arguments: list[str] | None = None, *, description: str = "Measure an exported model on its test split."
+) -> argparse.Namespace:
+    """A model, and what its held-out rows are read from; of use to other scripts that ask for just these."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("model", type=Path, help="a version folder: models/<name>/<version>")
     parser.add_argument("--data", help="else what the spec's training command names")
     parser.add_argument("--data-dir", type=Path, default=data_dir_default(), help="else $MAXPOOL_DATA, else downloaded")

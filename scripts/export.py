@@ -25,6 +25,7 @@ from scripts import golden
 from scripts.datasets import DataSet, data_dir_default
 from scripts.download import ChecksumError
 from scripts.graphfile import write_graph
+from scripts.histograms import reference_of
 from scripts.inspection import inspect_block
 from scripts.measure import measure, rows_of
 from scripts.runs import read_run
@@ -98,7 +99,8 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
     rows = rows_for_parity(data)
     with new_version(folder) as fresh:
         graph = write_graph(model, fresh)
-        session = Session((fresh / "model.onnx").read_bytes(), provider="cpu", folder=fresh)
+        written = (fresh / "model.onnx").read_bytes()
+        session = Session(written, provider="cpu", folder=fresh)
         check_batch_invariance(session, rows)
         spec = ModelSpec(
             name=name,
@@ -117,7 +119,8 @@ def export(task: Task, data: DataSet, run: dict[str, Any], *, name: str, version
             inspect=inspect,
         )
         if len(data.test):
-            spec = spec.model_copy(update={"metrics": measure(session, spec, data.test)})
+            metrics, reference = measure(session, spec, data.test), reference_of(session, written, spec, data.test)
+            spec = spec.model_copy(update={"metrics": metrics, "reference": reference})
         files, answers = golden_answers(data.name, spec, torch_scores)
         write_files(fresh, spec, files, answers, tolerance=TOLERANCE)
     return spec

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from scripts.calibration import expected_calibration_error
+from scripts.confusion import confusion_matrix
 from scripts.datasets import Split
 from service.engine.session import Scores, Session
 from service.images import open_picture
@@ -16,6 +17,7 @@ from service.sentences import check_sentence
 from service.spec import ImageInput, Metrics, ModelSpec
 
 BATCH = 64
+CONFUSED = 20  # labels, at most, of which a spec says what is taken for what
 
 
 def rows_of(inputs: Sequence[bytes | str], spec: ModelSpec) -> Any:
@@ -44,12 +46,14 @@ def encode_rows(split: Split, kind: str) -> list[bytes | str]:
 def measure(session: Session, spec: ModelSpec, split: Split) -> tuple[Metrics, ...]:
     """Pictures as PNG and again as JPEG, sentences once."""
     kinds = ("PNG", "JPEG") if isinstance(spec.input, ImageInput) else ("text",)
-    return tuple(measure_as(kind, session, spec, split) for kind in kinds)
+    first, *others = (measure_as(kind, session, spec, split) for kind in kinds)
+    return first, *(other.model_copy(update={"confusion": None}) for other in others)
 
 
 def measure_as(kind: str, session: Session, spec: ModelSpec, split: Split) -> Metrics:
     scores = scores_of(session, rows_of(encode_rows(split, kind), spec))
-    right = scores.argmax(1) == split.targets
+    answers = scores.argmax(1)
+    right = answers == split.targets
     of_label = {label: right[split.targets == at] for at, label in enumerate(spec.labels)}
     how = {"PNG": ", as PNG", "JPEG": ", as JPEG of quality 75"}.get(kind, "")
     return Metrics(
@@ -59,7 +63,15 @@ def measure_as(kind: str, session: Session, spec: ModelSpec, split: Split) -> Me
         interval=wilson(int(right.sum()), len(right)),
         per_label={label: round(float(hits.mean()), 4) for label, hits in of_label.items() if len(hits)},
         ece=round(expected_calibration_error(scores, split.targets), 4),
+        confusion=confusion(split.targets, answers, spec.labels) if len(spec.labels) <= CONFUSED else None,
     )
+
+
+def confusion(targets: Any, answers: Any, labels: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Only what there is, so that a spec stays readable."""
+    counts = confusion_matrix(targets, answers, len(labels)).tolist()
+    rows = (({answer: n for answer, n in zip(labels, row, strict=True) if n}) for row in counts)
+    return {label: row for label, row in zip(labels, rows, strict=True) if row}
 
 
 def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:

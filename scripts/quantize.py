@@ -25,6 +25,7 @@ from scripts.datasets import DataSet, Split, data_dir_default
 from scripts.evaluate import data_of
 from scripts.export import REFUSALS, TOLERANCE, check_batch_invariance
 from scripts.graphfile import write_graph
+from scripts.histograms import reference_of
 from scripts.inspection import remaining
 from scripts.measure import encode_rows, measure, rows_of, scores_of
 from scripts.precision import STRIDE, choices, prepare, to_fp16, to_int8, trained
@@ -133,6 +134,7 @@ def quantize(model: Path, data: DataSet, *, kind: Format, max_loss: float, folde
             "version": folder.name,
             "parity": Parity(max_difference=parity, n=len(sample)),
             "metrics": measure(after, source, data.test),
+            "reference": reference_of(after, made.graph, source, data.test),
             "inspect": source.inspect and remaining(source.inspect, made.graph),
         }
     )

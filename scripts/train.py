@@ -159,6 +159,7 @@ def train_run(args: argparse.Namespace) -> tuple[Task, DataSet, dict[str, Any]]:
             "date": date.today().isoformat(),
             "packages": packages(),
             "licence": data.licence,
+            "curve": [[round(value, 4) for value in epoch] for epoch in done.curve],
         },
     }
     plot_curves(done.curve, args.out / "learning-curves.png")

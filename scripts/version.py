@@ -37,8 +37,15 @@ def write_files(
     folder: Path, spec: ModelSpec, golden: dict[str, bytes], answers: list[dict[str, Any]], *, tolerance: float
 ) -> None:
     """model.json, the golden inputs by the names of their files, and golden.json with what they are answered."""
-    (folder / "model.json").write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
+    write_spec(folder, spec)
     for file, content in golden.items():
         (folder / "golden" / file).write_bytes(content)
     rows = {"tolerance": tolerance, "rows": answers}
     (folder / "golden" / "golden.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def write_spec(folder: Path, spec: ModelSpec) -> None:
+    """At once, as a running service may be reading it."""
+    fresh = folder / ".model.json"
+    fresh.write_text(spec.model_dump_json(indent=2, exclude_none=True) + "\n")
+    fresh.replace(folder / "model.json")

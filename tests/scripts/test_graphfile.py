@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from scripts.graphfile import LARGE, PAGE, WEIGHTS, write_graph
 from scripts.recipes import RECIPES
 from scripts.task import PictureTask
 from service.engine.header import external_files
-from service.engine.proof import prove
+from service.engine.proof import check_unchanged, check_weights, prove
 from service.engine.session import Session
 from service.errors import ModelRefused
+from service.spec import read_spec
 from tests.conftest import ROOT, make_model, plain, serving, write_model
 from tests.scripts.test_training import run_of
 
@@ -221,6 +223,37 @@ def test_weights_that_are_not_the_named_ones_are_refused(
     damage(folder)
     with pytest.raises(ModelRefused, match=words):
         prove(folder, provider="cpu")
+
+
+def touched(path: Path) -> None:
+    path.touch()
+
+
+def written_and_put_back(path: Path) -> None:
+    stat, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[::-1])
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.rename(path)
+
+
+@pytest.mark.parametrize("change", [touched, written_and_put_back, replaced, Path.unlink])
+def test_weights_that_change_between_the_hash_and_the_mapping_are_refused(
+    tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    folder = write_large(tmp_path / "large" / "1")
+    spec = read_spec(folder / "model.json")
+    hashed = check_weights(folder, spec, {WEIGHTS})
+    check_unchanged(folder, spec, hashed)
+    time.sleep(0.02)  # the clock of the file system has ticks
+    change(folder / WEIGHTS)
+    with pytest.raises(ModelRefused, match="changed while they were loaded"):
+        check_unchanged(folder, spec, hashed)
 
 
 class Wide(nn.Module):

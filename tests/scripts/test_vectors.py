@@ -77,7 +77,7 @@ def test_a_word_in_lower_case_wins_over_its_capitals_wherever_it_stands(tmp_path
         ("text.bin", b"film 1 2 3\n"),
         ("binary.txt", binary(b"")),
         ("plain.txt.gz", b"film 1 2 3\n"),
-        ("cut.txt.gz", gzip.compress(b"film 1 2 3\n" * 100)[:-10]),
+        ("cut.txt.gz", gzip.compress(b"film 1 2 3\n" * 100, mtime=0)[:-10]),
     ],
 )
 def test_other_files_are_refused_in_a_sentence(tmp_path: Path, name: str, content: bytes) -> None:
