@@ -91,7 +91,8 @@ function isHttp(url: string): boolean {
 
 function successful(reply: Reply): Reply {
   if (reply.status >= 200 && reply.status < 300) return reply;
-  throw refusal(said(reply), { url: reply.url, status: reply.status, retryAfter: retryAfter(reply.headers) });
+  const { url, status } = reply;
+  throw refusal(said(reply), { url, status, retryAfter: retryAfter(reply.headers), reason: reasonOf(reply) });
 }
 
 /** What the service says is wrong. */
@@ -103,6 +104,15 @@ export function said({ url, status, text }: Reply): string {
     // a proxy in between answers with a page of HTML
   }
   return `${url} answered ${status}`;
+}
+
+function reasonOf({ text }: Reply): string | null {
+  try {
+    const { reason } = JSON.parse(text);
+    return typeof reason === "string" ? reason : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Node's fetch says no more than "fetch failed"; its cause has the rest. */

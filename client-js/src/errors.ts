@@ -6,7 +6,7 @@
  *   - TimedOut                 no answer within `timeout` milliseconds, or 504
  *   - UnexpectedAnswer         something answered, but not as Maxpool does
  *   - StatusError              the service said no
- *     - InvalidInput           400, 413, 415
+ *     - InvalidInput           400, 413, 415, 431
  *     - Unauthorized           401, 403
  *     - UnknownModel           404
  *     - Overloaded             429, 503
@@ -17,10 +17,16 @@
 export class MaxpoolError extends Error {
   override readonly name: string = "MaxpoolError";
   readonly url: string;
+  /** The service's own word for what was wrong, which stays when its sentences change; null if it did not say. */
+  readonly reason: string | null;
 
-  constructor(message: string, { url, cause }: { url: string; cause?: unknown }) {
+  constructor(
+    message: string,
+    { url, cause, reason = null }: { url: string; cause?: unknown; reason?: string | null },
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.url = url;
+    this.reason = reason;
   }
 }
 
@@ -35,8 +41,11 @@ export class TimedOut extends MaxpoolError {
   /** 504 where the service or a gateway said so, null where nobody answered. */
   readonly status: 504 | null;
 
-  constructor(message: string, { url, status = null }: { url: string; status?: 504 | null }) {
-    super(message, { url });
+  constructor(
+    message: string,
+    { url, status = null, reason = null }: { url: string; status?: 504 | null; reason?: string | null },
+  ) {
+    super(message, { url, reason });
     this.status = status;
   }
 }
@@ -46,13 +55,19 @@ export class UnexpectedAnswer extends MaxpoolError {
   override readonly name = "UnexpectedAnswer";
 }
 
+interface Refused {
+  readonly url: string;
+  readonly status: number;
+  readonly reason?: string | null;
+}
+
 /** The service answered with an error. */
 export class StatusError extends MaxpoolError {
   override readonly name: string = "StatusError";
   readonly status: number;
 
-  constructor(message: string, { url, status }: { url: string; status: number }) {
-    super(message, { url });
+  constructor(message: string, { url, status, reason = null }: Refused) {
+    super(message, { url, reason });
     this.status = status;
   }
 }
@@ -78,11 +93,8 @@ export class Overloaded extends StatusError {
   /** Seconds after which to ask again; null if the service did not say. */
   readonly retryAfter: number | null;
 
-  constructor(
-    message: string,
-    { url, status, retryAfter }: { url: string; status: number; retryAfter: number | null },
-  ) {
-    super(message, { url, status });
+  constructor(message: string, { retryAfter, ...refused }: Refused & { retryAfter: number | null }) {
+    super(message, refused);
     this.retryAfter = retryAfter;
   }
 }
@@ -92,16 +104,39 @@ export class ServerError extends StatusError {
   override readonly name = "ServerError";
 }
 
-/** The error for a status that is not 2xx. */
+/** What the status alone would not tell apart, or not for sure: a proxy in between has statuses of its own. */
+const OF_REASON: ReadonlyMap<string | null, number> = new Map([
+  ["InvalidInput", 400],
+  ["InputTooLarge", 400],
+  ["UnsupportedInput", 400],
+  ["HeadTooLarge", 400],
+  ["Unauthorized", 401],
+  ["Forbidden", 401],
+  ["UnknownModel", 404],
+  ["NotFound", 0],
+  ["TooManyRequests", 503],
+  ["Unavailable", 503],
+  ["Overloaded", 503],
+  ["TooManyConnections", 503],
+  ["DeadlineExceeded", 504],
+  ["NotOffered", 500],
+  ["InferenceFailed", 500],
+  ["InternalError", 500],
+]);
+
+const INVALID: readonly number[] = [400, 413, 415, 431];
+
+/** The error for an answer that is not 2xx: by the service's reason, or else by the status. */
 export function refusal(
   message: string,
-  { url, status, retryAfter = null }: { url: string; status: number; retryAfter?: number | null },
+  { retryAfter = null, ...refused }: Refused & { retryAfter?: number | null },
 ): MaxpoolError {
-  if (status === 400 || status === 413 || status === 415) return new InvalidInput(message, { url, status });
-  if (status === 401 || status === 403) return new Unauthorized(message, { url, status });
-  if (status === 404) return new UnknownModel(message, { url, status });
-  if (status === 429 || status === 503) return new Overloaded(message, { url, status, retryAfter });
-  if (status === 504) return new TimedOut(message, { url, status });
-  if (status >= 500) return new ServerError(message, { url, status });
-  return new StatusError(message, { url, status });
+  const kind = OF_REASON.get(refused.reason ?? null) ?? refused.status;
+  if (INVALID.includes(kind)) return new InvalidInput(message, refused);
+  if (kind === 401 || kind === 403) return new Unauthorized(message, refused);
+  if (kind === 404) return new UnknownModel(message, refused);
+  if (kind === 429 || kind === 503) return new Overloaded(message, { ...refused, retryAfter });
+  if (kind === 504) return new TimedOut(message, { ...refused, status: 504 });
+  if (kind >= 500) return new ServerError(message, refused);
+  return new StatusError(message, refused);
 }

@@ -71,7 +71,7 @@ export function parseAnswers(reply: Reply): (Prediction | MaxpoolError)[] {
   const timing = parseTiming(reply.headers.get("server-timing") ?? "");
   return body["predictions"].map((row: Json) =>
     "error" in row
-      ? refusal(row["error"], { url: reply.url, status: row["code"] })
+      ? refusal(row["error"], { url: reply.url, status: row["code"], reason: row["reason"] ?? null })
       : {
           ...parseScore(row),
           top: row["top"].map(parseScore),

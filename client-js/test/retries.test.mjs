@@ -171,6 +171,24 @@ test("a service that is not there, or is none of ours, is told apart", async () 
   assert.deepEqual(await client.health(), { ready: false, reason: "still loading" });
 });
 
+test("the reason is kept, and decides before the status", async () => {
+  const client = new maxpool.Client({ baseUrl: url, maxRetries: 0 });
+  for (const [reason, status, kind] of [
+    ["InputTooLarge", 400, maxpool.InvalidInput],
+    ["HeadTooLarge", 431, maxpool.InvalidInput],
+    ["NotFound", 404, maxpool.StatusError],
+    ["TooManyConnections", 503, maxpool.Overloaded],
+    ["DeadlineExceeded", 504, maxpool.TimedOut],
+    ["constructor", 404, maxpool.UnknownModel],
+  ]) {
+    instead = [[status, {}, JSON.stringify({ error: "no", reason })]];
+    const error = await client.models().catch((raised) => raised);
+    assert.deepEqual([error.constructor, error.reason], [kind, reason]);
+  }
+  instead = [[404, {}, "<html>"]];
+  await assert.rejects(client.models(), { reason: null });
+});
+
 test("a key travels as a bearer's", async () => {
   await new maxpool.Client({ baseUrl: url, apiKey: "s3cret" }).models();
   assert.equal(requests[0].headers.authorization, "Bearer s3cret");

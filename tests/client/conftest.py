@@ -35,6 +35,7 @@ class StandIn:
                 Route("/v1/models/{name}/versions/{version}", self.model),
                 Route("/v1/models/{name}/predict", self.predict, methods=["POST"]),
                 Route("/v1/models/{name}/versions/{version}/predict", self.predict, methods=["POST"]),
+                Route("/v1/models/{name}/inspect", self.inspect, methods=["POST"]),
                 Route("/readyz", self.readyz),
             ]
         )
@@ -73,6 +74,9 @@ class StandIn:
         picture = {"format": "PNG", "width": 28, "height": 20, "mode": "L", "orientation": 1}
         textual = kind in ("application/json", "text/plain")
         return {**top[0], "top": top, "input": {"characters": len(given)} if textual else picture}
+
+    async def inspect(self, request: Request) -> Response:
+        return self.instead.popleft()
 
     async def models(self, request: Request) -> Response:
         if self.instead:

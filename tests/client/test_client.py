@@ -8,6 +8,7 @@ import httpx2
 import maxpool_client
 import pytest
 from maxpool_client import Health, Model, ModelDetail, Picture, Prediction, Refused, Score, Sentence
+from maxpool_client._types import parse_answers
 from PIL import Image
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -139,6 +140,34 @@ def test_each_status_has_its_error(call: Caller, stand_in: StandIn, status: int,
         call(stand_in.url, lambda c: c.classify("m", b"a"), max_retries=0)
     assert type(caught.value) is kind
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "kind"),
+    [
+        ("InputTooLarge", 400, maxpool_client.InvalidInput),
+        ("HeadTooLarge", 431, maxpool_client.InvalidInput),
+        ("NotFound", 404, maxpool_client.StatusError),
+        ("UnknownModel", 404, maxpool_client.UnknownModel),
+        ("TooManyConnections", 503, maxpool_client.Overloaded),
+        ("DeadlineExceeded", 504, maxpool_client.TimedOut),
+        ("of a later version", 404, maxpool_client.UnknownModel),
+    ],
+)
+def test_the_reason_is_kept_and_decides_before_the_status(
+    call: Caller, stand_in: StandIn, reason: str, status: int, kind: type[Exception]
+) -> None:
+    stand_in.instead.append(JSONResponse({"error": "so it goes", "reason": reason}, status))
+    with pytest.raises(maxpool_client.MaxpoolError, match="so it goes") as caught:
+        call(stand_in.url, lambda c: c.classify("m", b"a"), max_retries=0)
+    assert type(caught.value) is kind
+    assert caught.value.reason == reason
+
+
+def test_a_bad_input_among_many_has_its_reason() -> None:
+    body = {"model": "m", "version": "1", "predictions": [{"error": "no", "code": 400, "reason": "InvalidInput"}]}
+    (answer,) = parse_answers(httpx2.Response(200, json=body))
+    assert answer == maxpool_client.Refused(error="no", code=400, reason="InvalidInput")
 
 
 def test_a_form_is_sent_whole_again_after_the_pause(call: Caller, stand_in: StandIn, slept: list[float]) -> None:

@@ -1,12 +1,18 @@
 """The client as a page imports it, in a real browser, from the origin of the real service."""
 
 import shutil
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
+
+from tests.conftest import ROOT, serving
+from tests.service.keyholders import KEYS, write_keys
 
 from .conftest import SOURCE
 
@@ -31,6 +37,14 @@ REFUSED = """async () => {
   const answers = await client.classify([new File([drawn], "a.png"), drawn.stream()], { model: "lenet5-mnist" });
   const stopped = client.models({ signal: AbortSignal.abort() }).catch(({ name }) => name);
   return [error instanceof maxpool.InvalidInput, error.status, answers.map(({ name }) => name), await stopped];
+}"""
+ELSEWHERE = """async ([baseUrl, apiKey]) => {
+  const sentence = "A warm, funny and beautifully acted film.";
+  const ask = (options) => new maxpool.Client({ baseUrl, maxRetries: 0, ...options }).classify(
+    sentence, { model: "textcnn-mr" },
+  );
+  const answer = await ask({ apiKey }).then(({ label }) => label, ({ name }) => name);
+  return [answer, await ask({}).then(() => 200, ({ status }) => status ?? null)];
 }"""
 
 README = (SOURCE / "README.md").read_text()
@@ -80,3 +94,27 @@ def test_the_page_of_the_readme_classifies_what_it_draws(browser_page: Page, ser
     browser_page.goto(f"{service_url}/readme")
     browser_page.wait_for_function("document.querySelector('output').value")
     assert browser_page.evaluate("document.querySelector('output').value") == "1"
+
+
+def test_a_page_of_another_origin_is_answered_where_it_is_allowed(
+    browser_page: Page, package: Path, tmp_path: Path
+) -> None:
+    """By a server of its own: what is put in a browser's way, it does not take for a page of this machine."""
+    keys = write_keys(tmp_path / "keys")
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "page.html").write_text(PAGE)
+    (tmp_path / "pages" / "client").symlink_to(package / "dist")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "pages")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        allowed, other = (f"http://{host}:{server.server_port}" for host in ("127.0.0.1", "localhost"))
+        found = {}
+        with serving(models=ROOT / "models", workers=1, keys_file=keys, cors_origins=allowed) as url:
+            for origin in (allowed, other):
+                page = browser_page.context.browser.new_page()
+                page.goto(f"{origin}/page.html")
+                page.wait_for_function("window.client")
+                found[origin] = page.evaluate(ELSEWHERE, [url, KEYS["all"]])
+                page.close()
+        server.shutdown()
+    assert found == {allowed: ["positive", 401], other: ["ConnectionFailed", None]}

@@ -14,6 +14,7 @@ from ._errors import (
     UnexpectedAnswer,
     UnknownModel,
 )
+from ._inspection import Inspection, Layer, Sheet
 from ._types import Health, Model, ModelDetail, Picture, Prediction, Refused, Score, Sentence
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Client",
     "ConnectionFailed",
     "Health",
+    "Inspection",
     "InvalidInput",
+    "Layer",
     "MaxpoolError",
     "Model",
     "ModelDetail",
@@ -32,6 +35,7 @@ __all__ = [
     "Score",
     "Sentence",
     "ServerError",
+    "Sheet",
     "StatusError",
     "TimedOut",
     "Unauthorized",

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -11,6 +11,7 @@ import httpx2
 from ._client import CONCURRENCY, LIMITS, LOCAL, MAX_RETRIES, PATIENCE, TIMEOUT
 from ._core import Call, Core, Load
 from ._inputs import Input
+from ._inspection import Inspection, query
 from ._progress import Progress
 from ._retries import Pause
 from ._stream import END, Begin, Emit, Finish, Pull, Stream, known_length, one_by_one, stream
@@ -99,6 +100,40 @@ class AsyncClient:
             progress=bar,
         )
         return self._stream(call, one_by_one(inputs), bar)
+
+    async def inspect(
+        self,
+        model: str,
+        input: Input,
+        *,
+        target: str | int | None = None,
+        layers: str | Sequence[str] = "summary",
+        channels: tuple[int, int] | None = None,
+        methods: str | Sequence[str] = (),
+        palette: str = "light",
+        scale: str = "layer",
+        version: str | int | None = None,
+        timeout: float | None = None,
+    ) -> Inspection:
+        """What the layers made of one input, and where the answer came from. `layers`: summary, none, or ids, each with
+        its sheet of maps; `methods`: of cam, switches, filters, words and occlusion, or all; `target`: a label or index
+        to explain, the best if not given."""
+        asked = query(target=target, layers=layers, channels=channels, methods=methods, palette=palette, scale=scale)
+        return await self._drive(self._core.look(model, input, asked, version=version, timeout=timeout))
+
+    async def activations(
+        self,
+        model: str,
+        input: Input,
+        layers: str | Sequence[str],
+        *,
+        channels: tuple[int, int] | None = None,
+        version: str | int | None = None,
+        timeout: float | None = None,
+    ) -> bytes:
+        """The arrays of these layers, as numpy.load(io.BytesIO(…)) reads them."""
+        asked = query(layers=layers, channels=channels, format="npz")
+        return await self._drive(self._core.arrays(model, input, asked, version=version, timeout=timeout))
 
     async def models(self) -> list[Model]:
         return await self._drive(self._core.models())

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -12,6 +12,7 @@ import httpx2
 
 from ._core import Call, Core, Load
 from ._inputs import Input
+from ._inspection import Inspection, query
 from ._progress import Progress
 from ._retries import Pause
 from ._stream import END, Begin, Emit, Finish, Pull, Stream, known_length, one_by_one, stream
@@ -108,6 +109,40 @@ class Client:
             progress=bar,
         )
         return self._stream(call, one_by_one(inputs), concurrency, bar)
+
+    def inspect(
+        self,
+        model: str,
+        input: Input,
+        *,
+        target: str | int | None = None,
+        layers: str | Sequence[str] = "summary",
+        channels: tuple[int, int] | None = None,
+        methods: str | Sequence[str] = (),
+        palette: str = "light",
+        scale: str = "layer",
+        version: str | int | None = None,
+        timeout: float | None = None,
+    ) -> Inspection:
+        """What the layers made of one input, and where the answer came from. `layers`: summary, none, or ids, each with
+        its sheet of maps; `methods`: of cam, switches, filters, words and occlusion, or all; `target`: a label or index
+        to explain, the best if not given."""
+        asked = query(target=target, layers=layers, channels=channels, methods=methods, palette=palette, scale=scale)
+        return self._drive(self._core.look(model, input, asked, version=version, timeout=timeout))
+
+    def activations(
+        self,
+        model: str,
+        input: Input,
+        layers: str | Sequence[str],
+        *,
+        channels: tuple[int, int] | None = None,
+        version: str | int | None = None,
+        timeout: float | None = None,
+    ) -> bytes:
+        """The arrays of these layers, as numpy.load(io.BytesIO(…)) reads them."""
+        asked = query(layers=layers, channels=channels, format="npz")
+        return self._drive(self._core.arrays(model, input, asked, version=version, timeout=timeout))
 
     def models(self) -> list[Model]:
         return self._drive(self._core.models())

@@ -6,7 +6,7 @@ Nothing here waits, reads or sends, so retries, splitting and parsing are writte
 import itertools
 import random
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -15,6 +15,7 @@ import httpx2
 
 from ._errors import InvalidInput, UnexpectedAnswer, failure, refusal, said
 from ._inputs import Input, load, recognise
+from ._inspection import Inspection, parse_inspection
 from ._requests import pictures, sentences, single
 from ._retries import Budget, Deadline, Pause, pause_before_retry
 from ._types import Health, Model, ModelDetail, Prediction, Refused, parse_answers, parse_model, parse_models
@@ -115,6 +116,28 @@ class Core:
             answers += yield from self._predict_many(url, loaded, limits)
         return answers
 
+    def inspect(
+        self,
+        model: str,
+        given: Input,
+        asked: Mapping[str, str],
+        *,
+        version: str | int | None,
+        timeout: float | None,
+    ) -> Call[httpx2.Response]:
+        if isinstance(given, list | tuple):
+            raise TypeError("one input at a time is looked into, not a list")
+        url = httpx2.URL(f"{self._model_url(model, version)}/inspect").copy_merge_params(dict(asked))
+        loaded = yield Load([recognise(given)])
+        return (yield from self._send(single(url, loaded[0], self.headers), self.limits(timeout)))
+
+    def look(self, *of_inspect: Any, **named: Any) -> Call[Inspection]:
+        return parsed((yield from self.inspect(*of_inspect, **named)), parse_inspection)
+
+    def arrays(self, *of_inspect: Any, **named: Any) -> Call[bytes]:
+        response = yield from self.inspect(*of_inspect, **named)
+        return response.content
+
     def models(self) -> Call[list[Model]]:
         request = httpx2.Request("GET", f"{self._base_url}/v1/models", headers=self.headers)
         return parsed((yield from self._send(request, self.limits(None))), parse_models)
@@ -149,7 +172,7 @@ class Core:
         except InvalidInput as error:
             # The service answers a lone bad input with an error: in a list it takes its place like any other.
             if len(loaded) == 1 and error.status != 415:
-                return [Refused(error=error.message, code=error.status)]
+                return [Refused(error=error.message, code=error.status, reason=error.reason)]
             if len(loaded) == 1 or error.status != 413:
                 raise
         half = len(loaded) // 2  # too large together is not too large apart

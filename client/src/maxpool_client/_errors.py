@@ -5,7 +5,7 @@ MaxpoolError
   - TimedOut                 no answer within `timeout` seconds, or 504
   - UnexpectedAnswer         something answered, but not as Maxpool does
   - StatusError              the service said no
-    - InvalidInput           400, 413, 415
+    - InvalidInput           400, 413, 415, 431
     - Unauthorized           401, 403
     - UnknownModel           404
     - Overloaded             429, 503
@@ -24,12 +24,16 @@ class MaxpoolError(Exception):
         client.classify("lenet5-mnist", "seven.png")
     except maxpool_client.MaxpoolError as error:
         print(error, error.request.url)
+
+    `reason` is the service's own word for what was wrong, which stays when its sentences change (docs/api.md has them
+    all); None where the service did not say.
     """
 
-    def __init__(self, message: str, *, request: httpx2.Request) -> None:
+    def __init__(self, message: str, *, request: httpx2.Request, reason: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.request = request
+        self.reason = reason
 
 
 class ConnectionFailed(MaxpoolError):
@@ -47,8 +51,8 @@ class UnexpectedAnswer(MaxpoolError):
 class StatusError(MaxpoolError):
     """The service answered with an error."""
 
-    def __init__(self, message: str, *, status: int, request: httpx2.Request) -> None:
-        super().__init__(message, request=request)
+    def __init__(self, message: str, *, status: int, request: httpx2.Request, reason: str | None = None) -> None:
+        super().__init__(message, request=request, reason=reason)
         self.status = status
 
 
@@ -67,8 +71,16 @@ class UnknownModel(StatusError):
 class Overloaded(StatusError):
     """The service takes no more work for now: ask again after `retry_after` seconds, if it said how many."""
 
-    def __init__(self, message: str, *, status: int, request: httpx2.Request, retry_after: float | None) -> None:
-        super().__init__(message, status=status, request=request)
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        request: httpx2.Request,
+        retry_after: float | None,
+        reason: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, request=request, reason=reason)
         self.retry_after = retry_after
 
 
@@ -85,21 +97,49 @@ def failure(error: httpx2.RequestError) -> MaxpoolError:
 
 
 def refusal(response: httpx2.Response) -> MaxpoolError:
-    """The error to raise for an answer that is not 2xx."""
-    message, status, request = said(response), response.status_code, response.request
-    if status in (400, 413, 415):
-        return InvalidInput(message, status=status, request=request)
+    """The error to raise for an answer that is not 2xx: by the service's reason, or else by the status."""
+    message, reason, status, request = said(response), reason_of(response), response.status_code, response.request
+    kind = OF_REASON.get(reason or "") or of_status(status)
+    if issubclass(kind, Overloaded):
+        return kind(message, status=status, request=request, retry_after=retry_after(response), reason=reason)
+    if issubclass(kind, StatusError):
+        return kind(message, status=status, request=request, reason=reason)
+    return kind(message, request=request, reason=reason)
+
+
+def of_status(status: int) -> type[MaxpoolError]:
+    if status in (400, 413, 415, 431):
+        return InvalidInput
     if status in (401, 403):
-        return Unauthorized(message, status=status, request=request)
+        return Unauthorized
     if status == 404:
-        return UnknownModel(message, status=status, request=request)
+        return UnknownModel
     if status in (429, 503):
-        return Overloaded(message, status=status, request=request, retry_after=retry_after(response))
+        return Overloaded
     if status == 504:
-        return TimedOut(message, request=request)
-    if status >= 500:
-        return ServerError(message, status=status, request=request)
-    return StatusError(message, status=status, request=request)
+        return TimedOut
+    return ServerError if status >= 500 else StatusError
+
+
+# What the status alone would not tell apart, or not for sure: a proxy in between has statuses of its own.
+OF_REASON: dict[str, type[MaxpoolError]] = {
+    "InvalidInput": InvalidInput,
+    "InputTooLarge": InvalidInput,
+    "UnsupportedInput": InvalidInput,
+    "HeadTooLarge": InvalidInput,
+    "Unauthorized": Unauthorized,
+    "Forbidden": Unauthorized,
+    "UnknownModel": UnknownModel,
+    "NotFound": StatusError,
+    "TooManyRequests": Overloaded,
+    "Unavailable": Overloaded,
+    "Overloaded": Overloaded,
+    "TooManyConnections": Overloaded,
+    "DeadlineExceeded": TimedOut,
+    "NotOffered": ServerError,
+    "InferenceFailed": ServerError,
+    "InternalError": ServerError,
+}
 
 
 def said(response: httpx2.Response) -> str:
@@ -107,6 +147,14 @@ def said(response: httpx2.Response) -> str:
         return str(response.json()["error"])
     except (ValueError, LookupError, TypeError):  # a proxy in between answers with a page of HTML
         return f"{response.request.url} answered {response.status_code} {response.reason_phrase}".rstrip()
+
+
+def reason_of(response: httpx2.Response) -> str | None:
+    try:
+        reason = response.json()["reason"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return reason if isinstance(reason, str) else None
 
 
 def retry_after(response: httpx2.Response) -> float | None:

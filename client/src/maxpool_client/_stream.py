@@ -122,12 +122,12 @@ class Packer:
         try:
             return (yield from self._core.predict(self._request(loaded), len(loaded), self._limits))
         except TimedOut as error:
-            return [Refused(error=error.message, code=None, cause=error)] * len(loaded)
+            return [Refused(error=error.message, code=None, cause=error, reason=error.reason)] * len(loaded)
         except (InvalidInput, ServerError) as error:
             if error.status == 502:  # of a gateway that was waited for in vain
                 raise
             if len(loaded) == 1:
-                return [Refused(error=error.message, code=error.status, cause=error)]
+                return [Refused(error=error.message, code=error.status, cause=error, reason=error.reason)]
             too_large = error.status == 413
         # Too large together is not too large apart, and one that the service fails on shall not spoil the others.
         half = len(loaded) // 2

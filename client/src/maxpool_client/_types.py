@@ -55,6 +55,7 @@ class Refused:
     code: int | None  # the HTTP status it would have had alone; None for what was never sent or never answered
     # What was raised for it on this side, if anything was: a FileNotFoundError, a TimedOut.
     cause: Exception | None = field(default=None, compare=False)
+    reason: str | None = None  # the service's own word for what is wrong, as MaxpoolError has it
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def parse_answers(response: httpx2.Response) -> list[Prediction | Refused]:
     body = response.json()
     timing = parse_timing(response.headers.get("server-timing", ""))
     return [
-        Refused(error=answer["error"], code=answer["code"])
+        Refused(error=answer["error"], code=answer["code"], reason=answer.get("reason"))
         if "error" in answer
         else Prediction(
             label=answer["label"],

@@ -1,4 +1,4 @@
-"""The command `maxpool`: classify, models, health, bench, completion."""
+"""The command `maxpool`: classify, inspect, replay, models, health, bench, completion."""
 
 import os
 import sys
