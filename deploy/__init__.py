@@ -1,0 +1,1 @@
+"""What runs the service elsewhere. Nothing in service/ knows of it."""
