@@ -52,16 +52,15 @@ def sentences() -> Workload:
     return Workload("sentence CNN, text", ROOT / "models/textcnn-mr/1", bodies, {"content-type": "text/plain"})
 
 
-def photos(model: Path) -> Workload:
-    bodies = [photo(seed) for seed in range(PHOTOS)]
+def photos(model: Path, *, width: int = 500, height: int = 375) -> Workload:
+    bodies = [photo(seed, width, height) for seed in range(PHOTOS)]
     return Workload(model.parent.name + ", JPEG", model, bodies, {"content-type": "image/jpeg"})
 
 
 @cache
-def photo(seed: int) -> bytes:
-    """A JPEG of 500 x 375 with the spectrum of a photo: power falls with the square of the frequency (Field 1987)."""
+def photo(seed: int, width: int = 500, height: int = 375) -> bytes:
+    """A JPEG with the spectrum of a photo: power falls with the square of the frequency (Field 1987)."""
     random = np.random.default_rng(seed)
-    height, width = 375, 500
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     frequency[0, 0] = 1
     noise = random.normal(size=(2, 4, *frequency.shape))

@@ -31,8 +31,8 @@ end
 function done(summary, latency)
   local errors = summary.errors
   local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  io.write(string.format("\\nRESULT %%d %%d %%d %%d %%d\\n", summary.requests, summary.duration,
-    latency:percentile(50), latency:percentile(99), failed))
+  io.write(string.format("\\nRESULT %%d %%d %%d %%d %%d %%d\\n", summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99), failed, errors.status))
 end
 """
 
@@ -44,6 +44,7 @@ class Load:
     p50: float  # seconds
     p99: float
     failures: int
+    refused: int  # of the failures those that were answered, with another status than 200
 
     @property
     def rate(self) -> float:
@@ -68,16 +69,26 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def drive(url: str, bodies: list[bytes], headers: dict[str, str], *, connections: int, seconds: float) -> Load:
-    """Raises RequestsFailed when any answer was not a 200: then nothing was measured."""
+def drive(
+    url: str, bodies: list[bytes], headers: dict[str, str], *, connections: int, seconds: float, enough: int = 0
+) -> Load:
+    """Once more for twice as long until enough requests were answered to tell a rate. Raises RequestsFailed when any
+    answer was not a 200: then nothing was measured."""
     requests = [post(url, body, headers) for body in bodies]
-    if WRK:
-        load = by_wrk(WRK, url, requests, connections, seconds)
-    else:
-        load = asyncio.run(closed_loop(url, requests, connections=connections, seconds=seconds))
+    while not (load := replay(url, requests, connections=connections, seconds=seconds)).failures:
+        if load.requests >= enough:
+            break
+        seconds *= 2
     if load.failures or not load.requests:
         raise RequestsFailed(f"{url}: {load.failures} requests of {load.requests} failed, so nothing was measured")
     return load
+
+
+def replay(url: str, requests: list[bytes], *, connections: int, seconds: float) -> Load:
+    """Over and over, whatever the answers are. All requests are for the host of the URL."""
+    if WRK:
+        return by_wrk(WRK, url, requests, connections, seconds)
+    return asyncio.run(closed_loop(url, requests, connections=connections, seconds=seconds))
 
 
 def by_wrk(wrk: str, url: str, requests: list[bytes], connections: int, seconds: float) -> Load:
@@ -93,8 +104,8 @@ def by_wrk(wrk: str, url: str, requests: list[bytes], connections: int, seconds:
     found = [line.split()[1:] for line in told.stdout.splitlines() if line.startswith("RESULT ")]
     if not found:
         raise RequestsFailed(f"wrk ended with {told.returncode}: {(told.stderr or told.stdout).strip()}")
-    answered, duration, p50, p99, failures = map(int, found[0])
-    return Load(answered, duration / 1e6, p50 / 1e6, p99 / 1e6, failures)
+    answered, duration, p50, p99, failures, refused = map(int, found[0])
+    return Load(answered, duration / 1e6, p50 / 1e6, p99 / 1e6, failures, refused)
 
 
 async def closed_loop(url: str, requests: list[bytes], *, connections: int, seconds: float) -> Load:
@@ -120,4 +131,5 @@ async def closed_loop(url: str, requests: list[bytes], *, connections: int, seco
 
     await asyncio.gather(*(connection(number) for number in range(connections)))
     ordered = sorted(latencies)
-    return Load(len(ordered), time.monotonic() - start, median(ordered), ordered[int(len(ordered) * 0.99)], failures)
+    p99 = ordered[int(len(ordered) * 0.99)]
+    return Load(len(ordered), time.monotonic() - start, median(ordered), p99, failures, refused=failures)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bodies import digits, sentences
-from benchmarks.load import RequestsFailed, drive, post
+from benchmarks.load import Load, RequestsFailed, drive, post
 from benchmarks.servers import echo
 
 GENERATORS = [pytest.param(None, id="python")]
@@ -31,6 +31,19 @@ def test_a_run_with_an_error_among_its_answers_measures_nothing(
     monkeypatch.setattr("benchmarks.load.WRK", generator)
     with pytest.raises(RequestsFailed, match="failed"):
         drive(f"{tiny_url}/v1/models/none/predict", [b"text"], {}, connections=2, seconds=1)
+
+
+def test_too_few_answers_to_tell_a_rate_are_asked_for_once_more_and_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a machine so busy that in the time given nothing was answered at all."""
+
+    def replay(url: str, requests: list[bytes], *, connections: int, seconds: float) -> Load:
+        return Load(int(3 * (seconds - 1)), seconds, 0.1, 0.2, failures=0, refused=0)
+
+    monkeypatch.setattr("benchmarks.load.replay", replay)
+    load = drive("http://x/", [b""], {}, connections=1, seconds=1, enough=8)
+    assert (load.requests, load.seconds) == (9, 4)
+    with pytest.raises(RequestsFailed):
+        drive("http://x/", [b""], {}, connections=1, seconds=1)
 
 
 def test_a_request_is_written_with_its_query_headers_and_length() -> None:
