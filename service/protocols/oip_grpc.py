@@ -71,6 +71,7 @@ class InferenceService:
         self._max_inputs = min(settings.max_inputs, settings.queue_rows)
         self._streams: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self.taken_up = 0  # calls of ModelInfer
 
     def handlers(self) -> grpc.GenericRpcHandler:
         catalog = GrpcCatalog(self._registry, self._control, self._metrics, max_inputs=self._max_inputs)
@@ -103,6 +104,7 @@ class InferenceService:
             reading.cancel()
 
     async def _infer(self, body: bytes, context: Context) -> bytes:
+        self.taken_up += 1
         call = Call("ModelInfer", context, self._requests, self._settings.timeout_seconds)
         name_it(context, call.identity)
         try:

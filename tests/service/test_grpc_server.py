@@ -92,7 +92,7 @@ def test_calls_under_way_at_the_stop_are_answered(tiny_models: Path, workers: in
         time.sleep(0.5)
         for each in stopped:
             os.kill(each, signal.SIGCONT)
-        assert {code_of(call) for call in calls} == {grpc.StatusCode.OK}
+        assert {(code_of(call), call.details()) for call in calls} == {(grpc.StatusCode.OK, "")}
 
 
 def test_a_stream_that_is_open_at_the_stop_ends_at_once_with_the_reason(tiny_models: Path) -> None:
