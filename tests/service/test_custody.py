@@ -158,14 +158,17 @@ def test_the_request_that_kills_workers_is_refused_and_those_beside_it_are_answe
 
 def test_a_request_too_long_to_be_kept_is_503(service: Service) -> None:
     pid, url = service
-    with connect(url) as caller:
-        body = plain("red") + bytes(LONGEST)  # what follows a picture is nothing to it
-        caller.sendall(post(ROAD, body))
-        time.sleep(0.1)
-        kill(pid)
-        status, document = answer(caller)
-        assert status == 503
-        assert "too long" in str(document["error"])
+    body = plain("red") + bytes(LONGEST)  # what follows a picture is nothing to it
+    for _ in range(5):  # on a machine that is busy elsewhere the answer may come before the end
+        with connect(url) as caller:
+            caller.sendall(post(ROAD, body))
+            time.sleep(0.1)
+            kill(pid)
+            status, document = answer(caller)
+        if status != 200:
+            break
+    assert status == 503
+    assert "too long" in str(document["error"])
 
 
 def test_of_requests_sent_at_once_none_is_answered_twice_or_in_another_s_place(service: Service) -> None:

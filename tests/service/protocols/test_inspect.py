@@ -2,6 +2,7 @@
 
 import base64
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,11 @@ def http(service_url: str) -> Iterator[httpx2.Client]:
 
 
 def inspect(http: httpx2.Client, name: str, content: bytes = SHIP, kind: str = "image/png", **query: Any) -> Any:
-    answer = http.post(f"/v1/models/{name}/inspect", params=query, content=content, headers={"content-type": kind})
+    for _ in range(30):
+        answer = http.post(f"/v1/models/{name}/inspect", params=query, content=content, headers={"content-type": kind})
+        if answer.status_code != 503:
+            break
+        time.sleep(int(answer.headers["retry-after"]))  # another one is under way still
     assert answer.status_code == 200, answer.text
     return answer.json()
 
