@@ -18,8 +18,8 @@ from service.settings import Settings
 # For calls that keep coming to be told why. The library's own stop cancels what has come and was not taken up yet, and
 # clients do not try again what was cancelled.
 REFUSING_SECONDS = 0.1
-# The library's threads hand a call to the loop when they come to it: what came before a stop may still be on its way. It
-# is waited for until so many seconds bring no more, and so many times, since clients may send without end.
+# The library's threads hand a call to the loop when they come to it: what came before a stop may still be on its way.
+# It is waited for until so many seconds bring no more, and so many times, since clients may send without end.
 TAKING_SECONDS, LOOKS = 0.1, 10
 
 

@@ -87,7 +87,7 @@ class Batcher:
         """Promise room for rows, before the work of decoding them; `release` them after. Raises Overloaded at once
         where the rows before them would take until the deadline."""
         wait = self.queue_seconds
-        late = bool(self.admitted) and wait + self._longest(1) > schedule.seconds_left
+        late = bool(self.admitted) and wait + self._doubt + self._longest(1) > schedule.seconds_left
         if late or self.admitted + rows > self._queue_rows:
             again = max(1, math.ceil(wait))
             queue = f"{self.admitted} of {self._queue_rows} rows, {wait:.1f} s"
@@ -104,6 +104,13 @@ class Batcher:
     def queue_seconds(self) -> float:
         """Until what is admitted now is answered, as the last batches went."""
         return self.admitted * self._row_seconds
+
+    @property
+    def _doubt(self) -> float:
+        """Seconds that the rows before may take longer than expected: what one takes varies by itself, so the variation
+        of their sum grows with the root of their number. Who is let in up to the very last moment is late whenever
+        anything is, and a queue that is a little shorter is never empty for that."""
+        return self._row_seconds * SPREADS * self._spread / self._pace * math.sqrt(self.admitted)
 
     def _longest(self, units: int) -> float:
         """Seconds that a run of one row is to be given. A row that is alone need not be given more than it takes in

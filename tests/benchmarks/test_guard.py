@@ -28,8 +28,8 @@ def slowed_service() -> AbstractContextManager[Server]:
 
 
 def in_echoes(server: Server, bare: Server, workload: Workload) -> float:
-    """CPU time of a request over that of the echo, of each the least: what else the machine does only adds to it, and to
-    ours the more, since requests that are held up come one by one instead of together."""
+    """CPU time of a request over that of the echo, of each the least: what else the machine does only adds to it, and
+    to ours the more, since requests that are held up come one by one instead of together."""
     calls = [partial(measure, each, workload, connections=64, seconds=SECONDS) for each in (server, bare)]
     for call in calls:
         call()

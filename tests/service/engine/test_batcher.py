@@ -250,6 +250,25 @@ def test_what_a_row_takes_is_learnt_from_those_that_were_run() -> None:
     asyncio.run(ask())
 
 
+def test_where_runs_vary_fewer_are_let_in() -> None:
+    class Varying(Recorder):
+        def run(self, rows: Sequence[Any]) -> Scores:
+            self.seconds = 0.09 if len(self.batches) % 2 else 0.01
+            return super().run(rows)
+
+    async def ask() -> None:
+        batches = batcher(Varying(), Cost(fixed=0.05, per_unit=0.0, max_rows=1))
+        batches.admit(30, within(60))
+        await asyncio.gather(*(batches.submit(float(n), within(60), units=1) for n in range(30)))
+        batches.release(10)
+        expected = batches.queue_seconds  # of 20 rows; they may well take half as long again
+        with pytest.raises(Overloaded, match="too long for the deadline"):
+            batches.admit(1, within(1.4 * expected))
+        batches.admit(1, within(4 * expected))
+
+    asyncio.run(ask())
+
+
 def test_a_row_that_is_too_late_when_its_turn_comes_is_not_run() -> None:
     recorder = Recorder(seconds=0.1)
 
