@@ -2,6 +2,7 @@
 object of this library may exist before a fork."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import grpc
@@ -58,6 +59,7 @@ class GrpcServer:
 
     async def stop(self) -> None:
         """No new calls; those under way are answered within the grace."""
+        end = time.monotonic() + self._settings.grace_seconds
         for _ in range(LOOKS):
             taken_up = self._service.taken_up
             await asyncio.sleep(TAKING_SECONDS)
@@ -65,4 +67,4 @@ class GrpcServer:
                 break
         self._service.stop()
         await asyncio.sleep(REFUSING_SECONDS)
-        await self._server.stop(self._settings.grace_seconds)
+        await self._server.stop(max(0, end - time.monotonic()))
