@@ -92,8 +92,7 @@ class InferenceService:
         }
         handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._infer)
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream_infer)
-        for name, reason in LEFT_OUT.items():
-            handlers[name] = left_out(name, reason, self._requests)
+        handlers |= {name: left_out(name, reason, self._requests) for name, reason in LEFT_OUT.items()}
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     def stop(self) -> None:
@@ -177,8 +176,7 @@ class InferenceService:
         def write() -> Message:
             return write_infer(model, request, scores)
 
-        response = write() if scores.size <= SHORT_ANSWER else await self._beside(write)
-        return response, predictions
+        return (write() if scores.size <= SHORT_ANSWER else await self._beside(write)), predictions
 
     async def _beside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._registry.readers, work)
