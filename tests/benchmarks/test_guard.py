@@ -11,7 +11,7 @@ from benchmarks.servers import Server, echo, free_port, ready, service
 from benchmarks.slices import in_turn, measure
 
 SECONDS, SLICES = 0.7, 6
-# In units of the bare echo, some 20 microseconds. Nearly twice what was measured, since caches are shared with
+# In units of the bare echo, some 20 microseconds. Over twice what was measured, since caches are shared with
 # whatever else runs: it finds a lost fast path, a middleware or a thread too many, not a few microseconds.
 BOUNDS = {"lenet5-mnist": 12, "textcnn-mr": 10}
 
